@@ -1,0 +1,9 @@
+//! Peerage's core: a BGP speaker as a pure state machine.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+extern crate alloc;
+
+pub mod time;
+pub mod wire;
