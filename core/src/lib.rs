@@ -5,5 +5,10 @@
 
 extern crate alloc;
 
+pub mod policy;
+pub mod rib;
+pub mod speaker;
 pub mod time;
 pub mod wire;
+
+pub use speaker::Speaker;

@@ -7,6 +7,7 @@ pub mod attr;
 mod capability;
 mod error;
 mod frame;
+mod names;
 pub mod nlri;
 mod notification;
 mod open;

@@ -1,0 +1,3 @@
+//! Core in a plain std daemon.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Two speakers in memory.
+
+fn main() {}

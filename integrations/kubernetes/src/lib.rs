@@ -1,0 +1,5 @@
+//! From Kubernetes objects to what a speaker should do.
+
+mod fault;
+
+pub use fault::{Fault, Severity};

@@ -1,0 +1,1 @@
+//! What both runtimes need of an operating system.

@@ -1,0 +1,1 @@
+//! Peerage on tokio.
