@@ -10,6 +10,7 @@ mod frame;
 pub mod nlri;
 mod notification;
 mod open;
+mod reader;
 mod refresh;
 mod types;
 mod update;
@@ -21,7 +22,7 @@ pub use notification::Notification;
 pub use open::Open;
 pub use refresh::RouteRefresh;
 pub use types::{
-    Afi, Asn, Community, ExtendedCommunity, Family, LargeCommunity, NextHop, Origin, RouterId, Safi,
-    SessionKind,
+    Afi, Asn, Community, ExtendedCommunity, Family, LargeCommunity, NextHop, Origin, ParseCommunityError,
+    RouterId, Safi, SessionKind,
 };
 pub use update::{Update, begin_message, finish_message};
