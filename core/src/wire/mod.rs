@@ -12,6 +12,8 @@ mod notification;
 mod open;
 mod reader;
 mod refresh;
+#[cfg(test)]
+mod tests;
 mod types;
 mod update;
 

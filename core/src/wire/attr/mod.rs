@@ -10,6 +10,8 @@ mod mp;
 mod parse;
 mod path_attributes;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use as_path::{AsPath, Segment, SegmentKind};
 pub use mp::{MpReach, MpUnreach, Split, split};
@@ -18,7 +20,7 @@ pub use parse::{
     parse,
 };
 pub use path_attributes::{Aggregator, OtherAttribute, PathAttributes};
-pub use table::{Propagation, propagation};
+pub use table::{Propagation, name, propagation};
 
 /// Attribute type codes.
 pub mod code {

@@ -67,7 +67,6 @@ pub(super) struct Row {
     /// Type code.
     pub(super) code: u8,
     /// The RFC's word, for people.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(super) name: &'static str,
     /// The optional and transitive bits.
     pub(super) flags: u8,
@@ -174,6 +173,11 @@ impl Row {
 #[inline]
 pub(super) fn flags_fit(attribute: RawAttribute<'_>) -> bool {
     row(attribute.code).is_none_or(|row| row.flags_fit(attribute.flags))
+}
+
+/// The RFC's name of an attribute we know, such as `MULTI_EXIT_DISC`.
+pub fn name(code: u8) -> Option<&'static str> {
+    row(code).map(|row| row.name)
 }
 
 /// How the attribute with this code and these flags is sent on.

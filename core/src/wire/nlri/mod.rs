@@ -6,6 +6,8 @@ use ipnet::IpNet;
 
 mod ipv4;
 mod ipv6;
+#[cfg(test)]
+mod tests;
 
 pub use ipv4::Ipv4Prefixes;
 pub use ipv6::Ipv6Prefixes;
