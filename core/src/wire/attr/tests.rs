@@ -467,7 +467,9 @@ fn unicast_next_hops_have_the_lengths_of_their_family() {
     );
 }
 
-fn path(segments: &[(SegmentKind, &[u32])]) -> AsPath {
+type Segments<'a> = &'a [(SegmentKind, &'a [u32])];
+
+fn path(segments: Segments<'_>) -> AsPath {
     let segment = |(kind, asns): &(SegmentKind, &[u32])| Segment {
         kind: *kind,
         asns: asns.iter().copied().map(Asn).collect(),
@@ -479,7 +481,7 @@ use SegmentKind::{ConfedSequence, ConfedSet, Sequence, Set};
 
 #[test]
 fn a_path_displays_as_operators_write_it() {
-    let text = |segments: &[(SegmentKind, &[u32])]| path(segments).to_string();
+    let text = |segments: Segments<'_>| path(segments).to_string();
     assert_eq!(
         text(&[(Sequence, &[65010, 65001]), (Set, &[1, 2]), (ConfedSequence, &[3, 4])]),
         "65010 65001 {1,2} (3 4)"
@@ -535,7 +537,7 @@ fn merged(
 #[test]
 fn as4_path_replaces_the_tail_of_as_path() {
     const TRANS: u32 = 23456;
-    let cases: &[(&[(SegmentKind, &[u32])], &[(SegmentKind, &[u32])], &str)] = &[
+    let cases: &[(Segments<'_>, Segments<'_>, &str)] = &[
         // All of it, and a part of it.
         (&[(Sequence, &[TRANS, TRANS])], &[(Sequence, &[70000, 70001])], "70000 70001"),
         (&[(Sequence, &[1, 2, TRANS, 4])], &[(Sequence, &[70000, 4])], "1 2 70000 4"),
