@@ -113,6 +113,7 @@ fn recorded_updates_hold_what_others_count_in_them() {
         }
         assert_eq!(found, expected, "{name}");
         total.messages += found.messages;
+        total.undecoded += found.undecoded;
         total.announced += found.announced;
         total.withdrawn += found.withdrawn;
     }
