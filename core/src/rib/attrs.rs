@@ -188,7 +188,9 @@ impl AttrTable {
     pub(super) fn find(&self, key: &AttrKey<'_>) -> Option<AttrId> {
         let hash = self.hash(key);
         self.index
-            .find(Self::spread(hash), |&id| self.sets.get(id).is_some_and(|set| set.hash == hash && set.is(key)))
+            .find(Self::spread(hash), |&id| {
+                self.sets.get(id).is_some_and(|set| set.hash == hash && set.is(key))
+            })
             .map(|&id| AttrId(id))
     }
 

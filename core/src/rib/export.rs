@@ -115,7 +115,11 @@ pub(super) enum What {
     /// For this member only: the route it now provides itself.
     WithdrawOnly(u16),
     Withdraw,
-    Announce { source: u16, attrs: AttrId, edits: u32 },
+    Announce {
+        source: u16,
+        attrs: AttrId,
+        edits: u32,
+    },
 }
 
 /// What one or several members are owed and have been sent.
@@ -280,10 +284,7 @@ impl Export {
 
     /// Whether any lane still holds a prefix.
     pub(super) fn holds(&self, id: u32) -> bool {
-        self.groups
-            .iter()
-            .flatten()
-            .any(|group| group.lanes.iter().flatten().any(|lane| lane.holds(id)))
+        self.groups.iter().flatten().any(|group| group.lanes.iter().flatten().any(|lane| lane.holds(id)))
     }
 
     /// Lets a peer follow the table in a group of such peers: it is owed everything in `everything`. What
@@ -376,13 +377,10 @@ impl Export {
                 own.moved.insert(item.id);
             }
         }
-        let own = Lane {
-            pending: own.pending,
-            advertised: own.advertised,
-            moved: own.moved,
-            ..Lane::default()
-        };
-        if last && place.lane > 0
+        let own =
+            Lane { pending: own.pending, advertised: own.advertised, moved: own.moved, ..Lane::default() };
+        if last
+            && place.lane > 0
             && let Some(slot) = group.lanes.get_mut(place.lane)
         {
             *slot = None;
@@ -546,7 +544,8 @@ impl Member {
         let octets = window.octets.slice(start..self.offset);
         let from = window.slots.partition_point(|&slot| (slot as usize) < start);
         let slots = window.slots.get(from..).unwrap_or_default();
-        let mut slots = slots.iter().map(|&slot| slot as usize).take_while(|&slot| slot < self.offset).peekable();
+        let mut slots =
+            slots.iter().map(|&slot| slot as usize).take_while(|&slot| slot < self.offset).peekable();
         if self.slot == window.slot || slots.peek().is_none() {
             return octets;
         }

@@ -62,11 +62,8 @@ impl Rib {
         }
         let reach = split.mp_reach.filter(|reach| context.families.contains(&reach.family));
         if split.truncated {
-            let fault = AttributeFault {
-                code: 0,
-                outcome: Outcome::TreatAsWithdraw,
-                reason: FaultReason::Truncated,
-            };
+            let fault =
+                AttributeFault { code: 0, outcome: Outcome::TreatAsWithdraw, reason: FaultReason::Truncated };
             report.fault = Some(fault);
             if update.nlri.is_empty() && split.mp_reach.is_none() && !update.attributes.is_empty() {
                 // Which routes were meant cannot be told (RFC 7606 §3 (j)).

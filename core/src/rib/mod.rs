@@ -40,9 +40,8 @@ use work::Jobs;
 use crate::{
     speaker::{Origination, Reachability, RouteCounts, SourceId},
     wire::{
-        Asn, Family, RouterId,
+        Asn, Family, RouterId, SessionKind,
         attr::{self, AttributeContext, PathAttributes, Summary},
-        SessionKind,
     },
 };
 
@@ -88,8 +87,8 @@ impl Rib {
     pub(crate) fn new(seed: u64) -> Self {
         let identity = Identity { asn: Asn::ZERO, router_id: RouterId(0), cluster_id: RouterId(0) };
         let mut attrs = AttrTable::new(seed);
-        let default_route = local_set(&mut attrs, &PathAttributes::default(), identity)
-            .unwrap_or(attrs::AttrId::NONE);
+        let default_route =
+            local_set(&mut attrs, &PathAttributes::default(), identity).unwrap_or(attrs::AttrId::NONE);
         attrs.retain(default_route, 1);
         Self {
             shared: Shared {
@@ -132,7 +131,13 @@ impl Rib {
     }
 
     /// Runs another import policy over a source's routes, in [`Rib::work`].
-    pub(crate) fn set_import(&mut self, source: u16, import: Filter, rr_client: bool, enforce_first_as: bool) {
+    pub(crate) fn set_import(
+        &mut self,
+        source: u16,
+        import: Filter,
+        rr_client: bool,
+        enforce_first_as: bool,
+    ) {
         if let Some(slot) = self.shared.sources.get_mut(source) {
             slot.import = import;
             slot.rr_client = rr_client;
@@ -143,8 +148,13 @@ impl Rib {
 
     /// A source's counters.
     pub(crate) fn counts(&self, source: u16, family: Family) -> RouteCounts {
-        let mut counts =
-            self.shared.sources.get(source).and_then(|it| it.counts.get(&family)).copied().unwrap_or_default();
+        let mut counts = self
+            .shared
+            .sources
+            .get(source)
+            .and_then(|it| it.counts.get(&family))
+            .copied()
+            .unwrap_or_default();
         counts.advertised = match family {
             Family::IPV4_UNICAST => self.v4.advertised(source),
             Family::IPV6_UNICAST => self.v6.advertised(source),
@@ -210,10 +220,18 @@ impl Rib {
 
     /// Brings the table in line with what is wanted of one prefix.
     fn announce_local(&mut self, prefix: IpNet) {
-        let id = self.shared.locals.get(prefix).cloned().and_then(|attributes| {
-            local_set(&mut self.shared.attrs, &attributes, self.shared.identity)
-        });
-        fn put<A: Address>(plane: &mut Plane<A>, shared: &mut Shared, prefix: IpNet, id: Option<attrs::AttrId>) {
+        let id = self
+            .shared
+            .locals
+            .get(prefix)
+            .cloned()
+            .and_then(|attributes| local_set(&mut self.shared.attrs, &attributes, self.shared.identity));
+        fn put<A: Address>(
+            plane: &mut Plane<A>,
+            shared: &mut Shared,
+            prefix: IpNet,
+            id: Option<attrs::AttrId>,
+        ) {
             let Some(key) = A::from_net(prefix) else { return };
             match id {
                 Some(id) => {
@@ -285,10 +303,16 @@ fn metric(reach: Reachability) -> Option<u32> {
 }
 
 /// Interns the attributes of a route that is originated here.
-fn local_set(attrs: &mut AttrTable, attributes: &PathAttributes, identity: Identity) -> Option<attrs::AttrId> {
+fn local_set(
+    attrs: &mut AttrTable,
+    attributes: &PathAttributes,
+    identity: Identity,
+) -> Option<attrs::AttrId> {
     let mut block = Vec::new();
     attributes.encode(&mut block);
     let context = AttributeContext { four_octet_as: true, kind: SessionKind::Internal };
     let summary: Summary = attr::parse(&block, context, false, false);
-    attrs.intern(&AttrKey { class: Class::Local, next_hop: &[], block: &block }, &summary, identity, |_| Some(0))
+    attrs.intern(&AttrKey { class: Class::Local, next_hop: &[], block: &block }, &summary, identity, |_| {
+        Some(0)
+    })
 }

@@ -81,8 +81,7 @@ impl<'a> Packer<'a> {
 
     /// Withdraws a prefix.
     pub(super) fn withdraw<A: Address>(&mut self, address: A, len: u8, audience: Audience) {
-        let shape =
-            if A::FAMILY == Family::IPV4_UNICAST { Shape::Withdraw } else { Shape::MpUnreach };
+        let shape = if A::FAMILY == Family::IPV4_UNICAST { Shape::Withdraw } else { Shape::MpUnreach };
         let open = self.message.as_ref().is_some_and(|message| {
             message.shape == shape && message.audience == audience && self.fits(message, len)
         });
@@ -95,7 +94,12 @@ impl<'a> Packer<'a> {
             } else {
                 // No withdrawn routes; attributes; MP_UNREACH_NLRI of a length to be known.
                 self.out.extend_from_slice(&[0, 0, 0, 0]);
-                self.out.extend_from_slice(&[flag::OPTIONAL | flag::EXTENDED_LENGTH, code::MP_UNREACH_NLRI, 0, 0]);
+                self.out.extend_from_slice(&[
+                    flag::OPTIONAL | flag::EXTENDED_LENGTH,
+                    code::MP_UNREACH_NLRI,
+                    0,
+                    0,
+                ]);
                 family(A::FAMILY, &mut self.out);
                 0
             };

@@ -2,23 +2,23 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
 use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::{
     attrs::{AttrId, AttrTable, Class, Facts, Identity},
     decision::{self, Rank, Scope},
-    export::{Audience, Export, Filter, GroupKey, Item, Lane, Laggard, Polled, What},
+    export::{Audience, Export, Filter, GroupKey, Item, Laggard, Lane, Polled, What},
+    locals::Locals,
     pack::Packer,
     rewrite::{self, SentFrom},
     source::{Source, Sources},
     table::{Address, PathSlot, Table},
-    locals::Locals,
 };
 use crate::{
     policy::{Edits, RoutePolicy, RouteSource, RouteView, Verdict},
-    wire::{Asn, RouterId, SessionKind, Update, frame, MAX_EXTENDED_LEN, nlri},
+    wire::{Asn, MAX_EXTENDED_LEN, RouterId, SessionKind, Update, frame, nlri},
 };
 
 /// What every family shares.
@@ -81,11 +81,7 @@ impl<A: Address> Plane<A> {
         }
         match before {
             // A path that was not and is not the best only has to lose against the best again.
-            Some(best)
-                if best.source() != source
-                    && !self.table.med_matters(id)
-                    && shared.eligible(best) =>
-            {
+            Some(best) if best.source() != source && !self.table.med_matters(id) && shared.eligible(best) => {
                 if shared.eligible(path)
                     && let (Some(new), Some(old)) = (shared.rank(path), shared.rank(best))
                     && decision::prefer(&new, &old, Scope::Across).0.is_lt()
@@ -226,7 +222,8 @@ impl<A: Address> Plane<A> {
                 rest = rest.get(message.len..).unwrap_or_default();
                 let Ok(update) = Update::split(message.body) else { continue };
                 nlri::for_each_unicast(&update, |net| {
-                    let id = A::from_net(net).and_then(|(address, len)| self.table.find_or_insert(address, len));
+                    let id =
+                        A::from_net(net).and_then(|(address, len)| self.table.find_or_insert(address, len));
                     if let (Some(id), Some((_, lane))) =
                         (id, self.export.lane_mut(laggard.group, laggard.lane))
                     {
@@ -512,7 +509,12 @@ fn route_source(class: Class) -> RouteSource {
 
 impl Shared {
     /// Runs the import checks and policy: the path to keep, and whether policy edited it.
-    fn import(&mut self, source: u16, prefix: impl FnOnce() -> Option<ipnet::IpNet>, received: AttrId) -> (PathSlot, bool) {
+    fn import(
+        &mut self,
+        source: u16,
+        prefix: impl FnOnce() -> Option<ipnet::IpNet>,
+        received: AttrId,
+    ) -> (PathSlot, bool) {
         let accept = |excluded| (PathSlot::new(source, received, excluded), false);
         let (Some(from), Some(set)) = (self.sources.get(source), self.attrs.get(received)) else {
             return accept(false);
@@ -572,7 +574,8 @@ impl Shared {
             metric: set.metric,
             router_id,
             cluster_list_len: set.cluster_list_len,
-            address: source.map_or(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), |source| source.address),
+            address: source
+                .map_or(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), |source| source.address),
             interface: source.and_then(|source| source.interface.as_deref()),
         })
     }
@@ -587,7 +590,13 @@ impl Shared {
     }
 
     /// Keeps a source's counters.
-    fn count(&mut self, family: crate::wire::Family, source: u16, old: Option<PathSlot>, new: Option<PathSlot>) {
+    fn count(
+        &mut self,
+        family: crate::wire::Family,
+        source: u16,
+        old: Option<PathSlot>,
+        new: Option<PathSlot>,
+    ) {
         const LOOPS: u8 = Facts::AS_LOOP | Facts::REFLECTION_LOOP;
         let accepted = |path: PathSlot| {
             !path.excluded() && self.attrs.get(path.attrs).is_some_and(|set| !set.facts.has(LOOPS))

@@ -225,7 +225,10 @@ impl<A: Address> Table<A> {
     /// Frees an id whose prefix has no path and nobody to tell.
     pub(super) fn free(&mut self, id: u32) {
         let Some(it) = self.destinations.get_mut(id) else { return };
-        if !it.attrs_is_none() || it.flags & Destination::<A>::PINNED != 0 || it.flags & Destination::<A>::LIVE == 0 {
+        if !it.attrs_is_none()
+            || it.flags & Destination::<A>::PINNED != 0
+            || it.flags & Destination::<A>::LIVE == 0
+        {
             return;
         }
         it.flags = 0;

@@ -199,7 +199,10 @@ impl<A: Address> Plane<A> {
                 _ => core::cmp::Ordering::Equal,
             })
         });
-        let second = paths.iter().filter(|&&path| Some(path) != best && shared.eligible(path)).find_map(|&path| shared.rank(path));
+        let second = paths
+            .iter()
+            .filter(|&&path| Some(path) != best && shared.eligible(path))
+            .find_map(|&path| shared.rank(path));
         let paths = paths
             .into_iter()
             .map(|path| {
@@ -264,9 +267,9 @@ impl Shared {
             },
         };
         let has = |fact| set.is_some_and(|set| set.facts.has(fact));
-        let first_as = source.zip(set).is_some_and(|(source, set)| {
-            source.enforce_first_as && set.first_as != source.asn.0
-        });
+        let first_as = source
+            .zip(set)
+            .is_some_and(|(source, set)| source.enforce_first_as && set.first_as != source.asn.0);
         let excluded = if has(Facts::AS_LOOP) {
             Some(Exclusion::AsLoop)
         } else if has(Facts::REFLECTION_LOOP) {
