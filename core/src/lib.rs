@@ -5,9 +5,12 @@
 
 extern crate alloc;
 
+mod peer;
 pub mod policy;
 pub mod rib;
+pub mod session;
 pub mod speaker;
+
 pub mod time;
 pub mod wire;
 

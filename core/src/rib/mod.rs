@@ -163,6 +163,12 @@ impl Rib {
         counts
     }
 
+    /// A family in which a source has announced more than `limit` prefixes.
+    pub(crate) fn over_limit(&self, source: u16, limit: u32) -> Option<Family> {
+        let counts = &self.shared.sources.get(source)?.counts;
+        counts.iter().find(|(_, counts)| counts.received > limit).map(|(family, _)| *family)
+    }
+
     /// Lets a session follow the table, with what it is owed from before.
     pub(crate) fn join(&mut self, source: u16, key: GroupKey, slot: SmallVec<[u8; 32]>) {
         match key.family {
