@@ -9,7 +9,7 @@ use crate::wire::{Asn, RouterId};
 
 /// Which end opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub(crate) enum Role {
     /// This one.
     Outgoing = 0,
     /// The peer.
@@ -19,7 +19,7 @@ pub enum Role {
 impl Role {
     /// The other one.
     #[must_use]
-    pub const fn other(self) -> Self {
+    pub(crate) const fn other(self) -> Self {
         match self {
             Self::Outgoing => Self::Incoming,
             Self::Incoming => Self::Outgoing,
@@ -29,7 +29,7 @@ impl Role {
 
 /// Which connection survives: that of the end with the higher identifier; where they are equal, with the
 /// higher AS.
-pub fn survivor(local: (RouterId, Asn), remote: (RouterId, Asn)) -> Role {
+pub(crate) fn survivor(local: (RouterId, Asn), remote: (RouterId, Asn)) -> Role {
     if local > remote { Role::Outgoing } else { Role::Incoming }
 }
 
@@ -39,10 +39,9 @@ mod tests {
 
     #[test]
     fn both_ends_keep_the_same_connection() {
-        for (a, b) in [
-            ((RouterId(1), Asn(9)), (RouterId(2), Asn(1))),
-            ((RouterId(2), Asn(1)), (RouterId(2), Asn(9))),
-        ] {
+        for (a, b) in
+            [((RouterId(1), Asn(9)), (RouterId(2), Asn(1))), ((RouterId(2), Asn(1)), (RouterId(2), Asn(9)))]
+        {
             assert_eq!(survivor(a, b), survivor(b, a).other(), "{a:?} {b:?}");
         }
     }

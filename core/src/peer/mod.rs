@@ -7,7 +7,7 @@ mod collision;
 
 use core::net::{IpAddr, Ipv6Addr};
 
-pub use collision::{Role, survivor};
+pub(crate) use collision::{Role, survivor};
 
 use crate::{
     speaker::{ConnId, DownReason, MessageCounts, Neighbor, NeighborKey, PeerId},

@@ -59,7 +59,12 @@ impl Rib {
                 _ => {}
             }
         }
-        let reach = split.mp_reach.filter(|reach| context.families.contains(&reach.family));
+        let reach = split.mp_reach.filter(|reach| match reach.family {
+            Family::IPV4_UNICAST => v4,
+            Family::IPV6_UNICAST => v6,
+            // Negotiated or not, there is no table for it.
+            _ => false,
+        });
         if split.truncated {
             let fault =
                 AttributeFault { code: 0, outcome: Outcome::TreatAsWithdraw, reason: FaultReason::Truncated };

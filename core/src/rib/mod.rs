@@ -29,7 +29,7 @@ use smallvec::SmallVec;
 use attrs::{AttrKey, AttrTable, Class, Identity};
 use export::Polled;
 pub(crate) use export::{Filter, GroupKey};
-pub(crate) use learn::{LearnContext, Report};
+pub(crate) use learn::LearnContext;
 use plane::{Plane, Shared};
 pub(crate) use source::Source;
 use source::Sources;

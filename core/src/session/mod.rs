@@ -191,8 +191,7 @@ impl Session {
                 if !negotiated.keepalive.is_zero() {
                     self.keepalive_at = Some(now + negotiated.keepalive);
                 }
-                self.state =
-                    SessionState::OpenConfirm { negotiated: Box::new(negotiated), confirmed: false };
+                self.state = SessionState::OpenConfirm { negotiated: Box::new(negotiated), confirmed: false };
                 Outcome::Opened
             }
             Err(notification) => self.down(notification),

@@ -6,7 +6,8 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use smallvec::SmallVec;
 
 use super::{
-    Action, CloseReason, Conn, ConnId, ConnState, ConnectTarget, DownReason, Event, NeighborKey, PeerId, Speaker,
+    Action, CloseReason, Conn, ConnId, ConnState, ConnectTarget, DownReason, Event, NeighborKey, PeerId,
+    Speaker,
 };
 use crate::{
     peer::{Peer, Role, Transport, survivor},
@@ -588,7 +589,17 @@ impl Conn {
         remote: SocketAddr,
         local: Option<SocketAddr>,
     ) -> Self {
-        Self { peer, role, state, remote, local, tail: Vec::new(), signalled: false, scheduled: None, source: None }
+        Self {
+            peer,
+            role,
+            state,
+            remote,
+            local,
+            tail: Vec::new(),
+            signalled: false,
+            scheduled: None,
+            source: None,
+        }
     }
 }
 

@@ -22,12 +22,12 @@ use core::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 pub use desired::{
-    Change, Cost, Desired, Fault, Faults, Limits, Neighbor, NeighborKey, NextHopMode, Origination, PeerAs, Plan,
-    SocketOptions, SourceId, Timers,
+    Change, Cost, Desired, Fault, Faults, Limits, Neighbor, NeighborKey, NextHopMode, Origination, PeerAs,
+    Plan, SocketOptions, SourceId, Timers,
 };
 pub use io::{
-    Action, CloseReason, ConnId, ConnectTarget, DownReason, Event, MessageCounts, NeighborStatus, PeerId, PeerState,
-    Reachability, RouteCounts, SessionInfo,
+    Action, CloseReason, ConnId, ConnectTarget, DownReason, Event, MessageCounts, NeighborStatus, PeerId,
+    PeerState, Reachability, RouteCounts, SessionInfo,
 };
 use timers::TimerQueue;
 

@@ -6,14 +6,11 @@ use alloc::{
 };
 
 use super::{
-    Change, ConnId, Cost, Desired, Faults, Neighbor, NeighborKey, Origination, PeerId, Plan, SourceId, Speaker,
+    Change, ConnId, Cost, Desired, Faults, Neighbor, NeighborKey, Origination, PeerId, Plan, SourceId,
+    Speaker,
     connect::{cease, cease_with_text, subcode},
 };
-use crate::{
-    peer::Transport,
-    rib::Filter,
-    time::Instant,
-};
+use crate::{peer::Transport, rib::Filter, time::Instant};
 
 impl Speaker {
     /// What [`Speaker::reconcile`] would do, or every fault of `desired`.
@@ -56,7 +53,8 @@ impl Speaker {
         }
         let withdrawn = routes.keys().filter(|prefix| !desired.originate.contains_key(*prefix));
         changes.extend(withdrawn.map(|prefix| Change::Withdraw(*prefix)));
-        let originated = desired.originate.iter().filter(|(prefix, attributes)| routes.get(*prefix) != Some(*attributes));
+        let originated =
+            desired.originate.iter().filter(|(prefix, attributes)| routes.get(*prefix) != Some(*attributes));
         changes.extend(originated.map(|(prefix, _)| Change::Originate(*prefix)));
         Plan { changes }
     }
@@ -70,7 +68,10 @@ impl Speaker {
         let restart = core::mem::take(&mut self.stopped);
         let old = self.desired.replace(desired.clone());
         if plan.changes.contains(&Change::Instance) {
-            self.become_instance(now, old.as_ref(), desired);
+            self.become_instance(now, desired);
+            if old.is_some() {
+                self.restart(now);
+            }
         }
         self.rib.set_retained_octets(desired.limits.retained_octets);
         // Routes first, so that a session that comes up has them all.
@@ -106,26 +107,18 @@ impl Speaker {
     }
 
     /// The speaker is somebody else now: every session ends, for its OPEN said who it was.
-    fn become_instance(&mut self, now: Instant, old: Option<&Desired>, desired: &Desired) {
+    fn become_instance(&mut self, now: Instant, desired: &Desired) {
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {
             self.end_all(now, id, &cease(subcode::CONFIGURATION));
         }
-        // Routes are judged by who the speaker is, so those of the former one have to go first.
+        // Routes are judged by who the speaker is, so those that were learned have to go first.
         while self.rib.work(usize::MAX) {}
-        if let Some(old) = old {
-            for prefix in old.originate.keys() {
-                self.rib.withdraw(SourceId::CONFIG, *prefix);
-            }
-        }
-        self.rib.set_identity(desired.asn, desired.router_id, desired.cluster_id.unwrap_or(desired.router_id));
-        if let Some(old) = old {
-            for (prefix, attributes) in &old.originate {
-                let route = Origination { prefix: *prefix, attributes: attributes.clone() };
-                self.rib.originate(SourceId::CONFIG, &route);
-            }
-            self.restart(now);
-        }
+        self.rib.set_identity(
+            desired.asn,
+            desired.router_id,
+            desired.cluster_id.unwrap_or(desired.router_id),
+        );
     }
 
     fn restart(&mut self, now: Instant) {
@@ -279,11 +272,7 @@ fn differing(old: &Neighbor, new: &Neighbor) -> Vec<(&'static str, Cost)> {
         ("import", old.import == new.import, Cost::Refresh),
         ("export", old.export == new.export, Cost::Refresh),
         ("next_hop", old.next_hop == new.next_hop, Cost::Refresh),
-        (
-            "route_reflector_client",
-            old.route_reflector_client == new.route_reflector_client,
-            Cost::Refresh,
-        ),
+        ("route_reflector_client", old.route_reflector_client == new.route_reflector_client, Cost::Refresh),
         ("default_originate", old.default_originate == new.default_originate, Cost::Refresh),
         ("prefix_limit", old.prefix_limit == new.prefix_limit, Cost::None),
         ("enforce_first_as", old.enforce_first_as == new.enforce_first_as, Cost::Refresh),

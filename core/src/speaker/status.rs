@@ -48,7 +48,9 @@ impl Speaker {
             .flat_map(|session| &session.families)
             .filter_map(|&family| Some((family, self.rib.counts(source?, family))))
             .collect();
-        let external = established.and_then(|conn| self.negotiated(conn)).is_some_and(|it| it.kind == SessionKind::External);
+        let external = established
+            .and_then(|conn| self.negotiated(conn))
+            .is_some_and(|it| it.kind == SessionKind::External);
         let (mut received, mut sent) = (peer.received, peer.sent);
         for session in conns.iter().filter_map(|&conn| self.session(conn)) {
             received.add(&session.received);

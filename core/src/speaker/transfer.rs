@@ -111,10 +111,7 @@ impl Speaker {
             return self.event(Event::EndOfRib { peer, family });
         }
         let context = LearnContext {
-            attributes: AttributeContext {
-                four_octet_as: negotiated.four_octet_as,
-                kind: negotiated.kind,
-            },
+            attributes: AttributeContext { four_octet_as: negotiated.four_octet_as, kind: negotiated.kind },
             families: &negotiated.families,
         };
         match self.rib.learn(source, update, context) {
@@ -148,8 +145,10 @@ impl Speaker {
     fn handle_refresh(&mut self, id: ConnId, refresh: &RouteRefresh) {
         // Begin and end markers (RFC 7313) come only to who offered to understand them.
         let Some(source) = self.conns.get(&id).and_then(|conn| conn.source) else { return };
-        let negotiated =
-            self.session(id).and_then(Session::negotiated).is_some_and(|it| it.families.contains(&refresh.family));
+        let negotiated = self
+            .session(id)
+            .and_then(Session::negotiated)
+            .is_some_and(|it| it.families.contains(&refresh.family));
         if refresh.subtype == 0 && negotiated && !self.held {
             self.rib.refresh(source, refresh.family);
         }

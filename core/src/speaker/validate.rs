@@ -84,14 +84,12 @@ fn check_neighbor(neighbor: &Neighbor, path: &str, collector: &mut Collector) {
     if neighbor.families.is_empty() {
         collector.add(format!("{path}.families"), "expected at least one family");
     }
-    for (field, families) in [("families", &neighbor.families), ("default_originate", &neighbor.default_originate)] {
-        for family in families {
-            if !matches!(*family, Family::IPV4_UNICAST | Family::IPV6_UNICAST) {
-                collector.add(
-                    format!("{path}.{field}"),
-                    format!("{family} has no table here; expected ipv4-unicast or ipv6-unicast"),
-                );
-            }
+    for family in &neighbor.default_originate {
+        if !matches!(*family, Family::IPV4_UNICAST | Family::IPV6_UNICAST) {
+            collector.add(
+                format!("{path}.default_originate"),
+                format!("{family} has no default route; expected ipv4-unicast or ipv6-unicast"),
+            );
         }
     }
     let timers = &neighbor.timers;
@@ -99,7 +97,10 @@ fn check_neighbor(neighbor: &Neighbor, path: &str, collector: &mut Collector) {
     if timers.hold.subsec_nanos() != 0 || matches!(hold, 1 | 2) || hold > 65535 {
         collector.add(
             format!("{path}.timers.hold"),
-            format!("{:?} is not acceptable (RFC 4271 §4.2); expected 0 or 3 to 65535 whole seconds", timers.hold),
+            format!(
+                "{:?} is not acceptable (RFC 4271 §4.2); expected 0 or 3 to 65535 whole seconds",
+                timers.hold
+            ),
         );
     } else if hold > 0 && (timers.keepalive.is_zero() || timers.keepalive > timers.hold) {
         collector.add(
@@ -107,11 +108,8 @@ fn check_neighbor(neighbor: &Neighbor, path: &str, collector: &mut Collector) {
             format!("{:?} does not keep a session alive whose hold time is {hold} s", timers.keepalive),
         );
     }
-    let positive: [(&str, Duration); 3] = [
-        ("connect_retry", timers.connect_retry),
-        ("idle_hold", timers.idle_hold),
-        ("open", timers.open),
-    ];
+    let positive: [(&str, Duration); 3] =
+        [("connect_retry", timers.connect_retry), ("idle_hold", timers.idle_hold), ("open", timers.open)];
     for (name, value) in positive {
         if value.is_zero() {
             collector.add(format!("{path}.timers.{name}"), "expected more than 0".to_string());
