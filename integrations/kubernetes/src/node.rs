@@ -137,7 +137,7 @@ impl Node {
     pub fn pod_cidrs(&self) -> Vec<IpNet> {
         let Some(spec) = &self.spec else { return Vec::new() };
         let list = spec.pod_cidrs.as_deref().filter(|list| !list.is_empty());
-        let list = list.unwrap_or_else(|| spec.pod_cidr.as_slice());
+        let list = list.unwrap_or(spec.pod_cidr.as_slice());
         list.iter().filter_map(|text| text.parse::<IpNet>().ok()).map(|prefix| prefix.trunc()).collect()
     }
 
@@ -161,11 +161,11 @@ impl Node {
     /// What the schema cannot say.
     pub(crate) fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Some(NodeSpec { pod_cidr: Some(one), pod_cidrs: Some(all) }) = &self.spec {
-            if let Some(first) = all.first().filter(|first| *first != one) {
-                let message = format!("expected {one:?}, as in podCIDR, found {first:?}");
-                problems.push(Problem::error("spec.podCIDRs[0]", message));
-            }
+        if let Some(NodeSpec { pod_cidr: Some(one), pod_cidrs: Some(all) }) = &self.spec
+            && let Some(first) = all.first().filter(|first| *first != one)
+        {
+            let message = format!("expected {one:?}, as in podCIDR, found {first:?}");
+            problems.push(Problem::error("spec.podCIDRs[0]", message));
         }
         let addresses = self.status.iter().flat_map(|status| status.addresses.iter().flatten());
         for (index, address) in addresses.enumerate() {
