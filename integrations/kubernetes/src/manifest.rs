@@ -385,7 +385,9 @@ impl Snapshot {
         };
         let (Ok(problems) | Err(problems)) = read;
         let added = schema::usable(&problems);
-        self.faults.extend(origin.faults(&name, problems));
+        let mut faults: Vec<_> = origin.faults(&name, problems).collect();
+        faults.sort_by_key(|fault| (fault.line, fault.column));
+        self.faults.extend(faults);
         added
     }
 
