@@ -362,13 +362,10 @@ impl<A: Address> Plane<A> {
         for id in own.pending.iter() {
             let moved = own.moved.remove(id);
             let advertised = own.advertised.contains(id);
-            match self.exported(shared, key, id, &mut decoded) {
-                // A lane of the source alone: what it sent itself it is not told.
-                Some(route) if own.is_only(route.source) => {
-                    if advertised {
-                        batch.push(Item { what: What::Withdraw, id });
-                    }
-                }
+            // A lane of the source alone: what it sent itself it is not told.
+            let route =
+                self.exported(shared, key, id, &mut decoded).filter(|route| !own.is_only(route.source));
+            match route {
                 Some(route) => {
                     if moved && advertised && self.export.lane_has(group, lane, route.source) {
                         batch.push(Item { what: What::WithdrawOnly(route.source), id });

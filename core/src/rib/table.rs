@@ -38,7 +38,7 @@ impl Address for u32 {
 
     fn from_net(net: IpNet) -> Option<(Self, u8)> {
         match net {
-            IpNet::V4(net) => Some((u32::from(net.network()), net.prefix_len())),
+            IpNet::V4(net) => Some((Self::from(net.network()), net.prefix_len())),
             IpNet::V6(_) => None,
         }
     }
@@ -54,7 +54,7 @@ impl Address for u32 {
     fn for_each(field: &[u8], mut each: impl FnMut((Self, u8))) -> bool {
         for prefix in Ipv4Prefixes::new(field) {
             match prefix {
-                Ok(net) => each((u32::from(net.addr()), net.prefix_len())),
+                Ok(net) => each((Self::from(net.addr()), net.prefix_len())),
                 Err(_) => return false,
             }
         }
