@@ -283,6 +283,13 @@ impl<A: Address> Table<A> {
         Some(PathSlot { attrs: it.attrs, source: it.source })
     }
 
+    /// The path of a prefix that has exactly one.
+    #[inline]
+    pub(super) fn only(&self, id: u32) -> Option<PathSlot> {
+        let it = self.destinations.get(id).filter(|it| it.overflow == NONE && !it.attrs_is_none())?;
+        Some(PathSlot { attrs: it.attrs, source: it.source })
+    }
+
     /// Whether the prefix has no path at all.
     pub(super) fn is_vacant(&self, id: u32) -> bool {
         self.destinations.get(id).is_none_or(|it| it.attrs_is_none())
