@@ -44,8 +44,8 @@ pub(crate) enum Exec {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ExecError {
-    /// How many lines below the first one.
-    pub(crate) line: usize,
+    /// The octet of the line it is about.
+    pub(crate) offset: usize,
     /// What, and what would be right.
     pub(crate) message: String,
 }
@@ -54,9 +54,9 @@ pub(crate) struct ExecError {
 pub(crate) fn parse(words: &[Word]) -> Result<Exec, ExecError> {
     let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
     let Some((&program, arguments)) = texts.split_first() else {
-        return Err(ExecError { line: 0, message: "an empty line; expected a command".into() });
+        return Err(ExecError { offset: 0, message: "an empty line; expected a command".into() });
     };
-    let failed = |message: String| ExecError { line: words.first().map_or(0, |word| word.line), message };
+    let failed = |message: String| ExecError { offset: words.first().map_or(0, |word| word.offset), message };
     let base = program.rsplit('/').next().unwrap_or(program);
     match base {
         "vtysh" => vtysh(words.get(1..).unwrap_or_default()),
@@ -76,7 +76,7 @@ fn vtysh(arguments: &[Word]) -> Result<Exec, ExecError> {
     let mut commands = Vec::new();
     let mut rest = arguments.iter();
     while let Some(option) = rest.next() {
-        let failed = |message: String| ExecError { line: option.line, message };
+        let failed = |message: String| ExecError { offset: option.offset, message };
         if !matches!(option.text.as_str(), "-c" | "--command") {
             return Err(failed(format!("vtysh: `{}` is not understood; expected -c 'COMMAND'", option.text)));
         }
@@ -84,8 +84,7 @@ fn vtysh(arguments: &[Word]) -> Result<Exec, ExecError> {
         commands.push(command.clone());
     }
     if commands.is_empty() {
-        let line = arguments.first().map_or(0, |word| word.line);
-        return Err(ExecError { line, message: "vtysh without commands; expected vtysh -c 'COMMAND'".into() });
+        return Err(ExecError { offset: 0, message: "vtysh without commands; expected vtysh -c 'COMMAND'".into() });
     }
     Ok(Exec::Vtysh(commands))
 }
@@ -253,7 +252,7 @@ mod tests {
                 ]).prop_map(str::to_owned),
             ], 0..8,
         )) {
-            let words: Vec<Word> = words.into_iter().map(|text| Word { text, line: 0 }).collect();
+            let words: Vec<Word> = words.into_iter().map(|text| Word { text, offset: 0 }).collect();
             let _ = parse(&words);
         }
     }

@@ -3,15 +3,15 @@
 //! Containerlab runs no shell: `;`, `|`, `&&`, `$` and `*` are ordinary characters there, and so they
 //! are here. Nothing is expanded and nothing is run.
 
-use std::{fmt, iter::Peekable, str::Chars};
+use std::{fmt, iter::Peekable, str::CharIndices};
 
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
     /// The word without its quotes.
     pub(crate) text: String,
-    /// How many lines below the text's first line it begins.
-    pub(crate) line: usize,
+    /// The octet it begins at.
+    pub(crate) offset: usize,
 }
 
 /// The text ended within a word.
@@ -33,31 +33,29 @@ impl fmt::Display for SplitError {
 }
 
 /// The words of a text, one after the other. Ends after an error.
-pub(crate) struct Words<'a> {
-    rest: Peekable<Chars<'a>>,
-    line: usize,
+struct Words<'a> {
+    rest: Peekable<CharIndices<'a>>,
     failed: bool,
 }
 
 impl<'a> Words<'a> {
-    /// Over `text`.
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { rest: text.chars().peekable(), line: 0, failed: false }
+    fn new(text: &'a str) -> Self {
+        Self { rest: text.char_indices().peekable(), failed: false }
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        self.rest.peek().map(|(_, next)| *next)
     }
 
     fn bump(&mut self) -> Option<char> {
-        let next = self.rest.next();
-        if next == Some('\n') {
-            self.line += 1;
-        }
-        next
+        self.rest.next().map(|(_, next)| next)
     }
 
     /// Skips white space and comments, which begin with `#` where a word could begin.
     fn skip_blank(&mut self) {
-        while let Some(&next) = self.rest.peek() {
+        while let Some(next) = self.peek() {
             if next == '#' {
-                while self.rest.peek().is_some_and(|next| *next != '\n') {
+                while self.peek().is_some_and(|next| next != '\n') {
                     self.bump();
                 }
             } else if next.is_whitespace() {
@@ -70,7 +68,7 @@ impl<'a> Words<'a> {
 
     fn word(&mut self) -> Result<String, SplitError> {
         let mut text = String::new();
-        while let Some(&next) = self.rest.peek() {
+        while let Some(next) = self.peek() {
             match next {
                 '\'' => {
                     self.bump();
@@ -121,9 +119,8 @@ impl Iterator for Words<'_> {
             return None;
         }
         self.skip_blank();
-        self.rest.peek()?;
-        let line = self.line;
-        let word = self.word().map(|text| Word { text, line });
+        let (offset, _) = *self.rest.peek()?;
+        let word = self.word().map(|text| Word { text, offset });
         self.failed = word.is_err();
         Some(word)
     }
@@ -132,27 +129,6 @@ impl Iterator for Words<'_> {
 /// Every word of `text`.
 pub(crate) fn split(text: &str) -> Result<Vec<Word>, SplitError> {
     Words::new(text).collect()
-}
-
-/// The words of a scalar `value`, with the lines they have in its raw `source` where that begins with
-/// the same words: YAML folds a scalar's lines into one, and a fault has to name the right one. Where
-/// the two differ, every word has the scalar's first line.
-pub(crate) fn split_with_source(value: &str, source: &str) -> Result<Vec<Word>, SplitError> {
-    let mut words = split(value)?;
-    for word in &mut words {
-        word.line = 0;
-    }
-    let mut raw = Words::new(source);
-    let lines: Option<Vec<usize>> = words
-        .iter()
-        .map(|word| raw.next()?.ok().filter(|found| found.text == word.text).map(|found| found.line))
-        .collect();
-    if let Some(lines) = lines {
-        for (word, line) in words.iter_mut().zip(lines) {
-            word.line = line;
-        }
-    }
-    Ok(words)
 }
 
 #[cfg(test)]
@@ -179,17 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_from_the_source() {
-        let words = split_with_source("a -c 'x y' b", "a\n   -c 'x y'\n\n  b\n- another 'open").unwrap();
-        assert_eq!(words.iter().map(|word| word.line).collect::<Vec<_>>(), [0, 1, 1, 3]);
-        let words = split_with_source("a b", "\"a\\x20b\"\n").unwrap();
-        assert_eq!(words.iter().map(|word| word.line).collect::<Vec<_>>(), [0, 0]);
+    fn offsets_are_those_of_the_first_character() {
+        let words = split("ä  -c ' x'\n# no\n\"b\"").unwrap();
+        assert_eq!(words.iter().map(|word| word.offset).collect::<Vec<_>>(), [0, 4, 7, 17]);
     }
 
     proptest! {
         #[test]
-        fn any_text_splits_or_fails(value in any::<String>(), source in any::<String>()) {
-            let _ = split_with_source(&value, &source);
+        fn any_text_splits_or_fails(text in any::<String>()) {
+            if let Ok(words) = split(&text) {
+                prop_assert!(words.iter().all(|word| text.is_char_boundary(word.offset)));
+            }
         }
 
         #[test]

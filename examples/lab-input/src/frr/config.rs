@@ -106,6 +106,11 @@ pub(crate) struct Peer {
 }
 
 impl Config {
+    /// Another `vtysh` starts.
+    pub(crate) fn begin(&mut self) {
+        self.context = Context::Enable;
+    }
+
     /// Takes the next line.
     pub(crate) fn line(&mut self, line: &str, place: &Place) -> Result<(), String> {
         self.command(parse(line)?, place).map_err(|message| format!("`{}`: {message}", line.trim()))
