@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Barrier},
+    sync::{Arc, Barrier, Mutex},
     thread,
 };
 
@@ -111,27 +111,31 @@ pub fn a_refused_connection_is_tried_again<A: Adapter>() {
     node.stop();
 }
 
-/// A sink is called without a lock: it may look at the speaker.
+/// A sink is called without a lock, for one event after the other: it may look at the speaker.
 pub fn an_event_sink_may_call_back<A: Adapter>() {
     let adapter = A::start();
     let (a, b) = pair(&adapter, 1, 2);
-    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let (running, sink) = (a.running.clone(), Arc::clone(&seen));
     a.running.set_event_sink(Box::new(move |event| {
-        if let Event::PeerUp { key, .. } = event {
-            let neighbors = running.with(|speaker, _| speaker.neighbors());
-            let state = neighbors.into_iter().find(|neighbor| neighbor.key == key).map(|found| found.state);
-            sink.lock().expect("no panic under it").push(state);
-        }
+        let up = match event {
+            Event::PeerUp { .. } => true,
+            Event::PeerDown { .. } => false,
+            _ => return,
+        };
+        let neighbors = running.with(|speaker, _| speaker.neighbors());
+        let really = neighbors.iter().any(|neighbor| neighbor.state == PeerState::Established);
+        sink.lock().expect("no panic under it").push((up, really));
     }));
     a.reconcile();
     b.reconcile();
-    wait("the sink to have called back", || {
-        (*seen.lock().expect("no panic under it") == [Some(PeerState::Established)]).then_some(())
-    });
-    // The sink is still there for what comes later.
-    let (again, desired) = (Node::start(&adapter, 3), ());
-    drop((again, desired));
+    let wait_seen = |expected: &[_]| {
+        wait("the sink to have called back", || {
+            (*seen.lock().expect("no panic under it") == expected).then_some(())
+        });
+    };
+    wait_seen(&[(true, true)]);
     b.stop();
+    wait_seen(&[(true, true), (false, false)]);
     a.stop();
 }
