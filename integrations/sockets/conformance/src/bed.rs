@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Debug,
-    fs,
+    fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -13,11 +13,13 @@ use peerage_core::{
     Speaker,
     policy::Policy,
     speaker::{
-        Desired, Event, Neighbor, NeighborKey, NeighborStatus, Origination, PeerAs, PeerState, SourceId,
+        Desired, Event, Neighbor, NeighborKey, NeighborStatus, Origination, PeerAs, PeerState, SocketOptions,
+        SourceId,
     },
     wire::{Asn, Community, Family, RouterId, attr::PathAttributes},
 };
-use peerage_sockets::{Clock, Direct, SocketSetup, seed};
+use peerage_sockets::{Accepted, Clock, Direct, SocketSetup, seed};
+use socket2::Socket;
 
 use crate::{Adapter, Running};
 
@@ -51,6 +53,19 @@ pub(crate) fn asn(host: u8) -> Asn {
 
 pub(crate) fn key(host: u8) -> NeighborKey {
     NeighborKey::Address(self::host(host))
+}
+
+/// Send buffers so small that a peer which does not read is soon felt.
+pub(crate) struct SmallBuffers;
+
+impl SocketSetup for SmallBuffers {
+    fn prepare(&self, socket: &Socket, _options: &SocketOptions) -> io::Result<()> {
+        socket.set_send_buffer_size(4096)
+    }
+
+    fn configure(&self, socket: &Socket, _accepted: &Accepted) -> io::Result<()> {
+        socket.set_send_buffer_size(4096)
+    }
 }
 
 /// A node at 127.0.0.N: AS 65000 + N, identifier 10.0.0.N.

@@ -2,41 +2,25 @@
 
 use std::{
     collections::BTreeSet,
-    io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use peerage_core::{
-    speaker::{DownReason, Event, PeerState, SocketOptions},
+    speaker::{DownReason, Event, PeerState},
     wire::{Community, Family, NextHop, Origin, Update, nlri::Ipv4Prefixes},
 };
-use peerage_sockets::{Accepted, SocketSetup};
-use socket2::Socket;
 
 use crate::{
     Adapter, Running,
-    bed::{MANY, Node, asn, attributes, community, link, prefix, wait},
+    bed::{MANY, Node, SmallBuffers, asn, attributes, community, link, prefix, wait},
     raw::{Message, RawPeer},
 };
 
 /// How long a change may take to reach a peer that reads, whatever the others do. A peer that waited for
 /// another would wait for many seconds.
 const PROMPT: Duration = Duration::from_secs(4);
-
-/// Send buffers so small that a peer which does not read is soon felt.
-struct SmallBuffers;
-
-impl SocketSetup for SmallBuffers {
-    fn prepare(&self, socket: &Socket, _options: &SocketOptions) -> io::Result<()> {
-        socket.set_send_buffer_size(4096)
-    }
-
-    fn configure(&self, socket: &Socket, _accepted: &Accepted) -> io::Result<()> {
-        socket.set_send_buffer_size(4096)
-    }
-}
 
 /// What the first originates, the third has, with the path it took.
 pub fn a_hundred_thousand_routes_cross_three_nodes<A: Adapter>() {

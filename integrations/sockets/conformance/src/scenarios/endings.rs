@@ -18,7 +18,7 @@ use peerage_core::{
 
 use crate::{
     Adapter, Running,
-    bed::{Node, PATIENCE, established, key, link, pair, prefix, wait},
+    bed::{Node, PATIENCE, SmallBuffers, established, key, link, pair, prefix, wait},
     raw::RawPeer,
 };
 
@@ -179,7 +179,7 @@ pub fn stopping_says_so_to_a_peer_that_keeps_talking<A: Adapter>() {
 /// A peer that neither reads nor closes cannot hold stopping up.
 pub fn stopping_is_bounded_in_time<A: Adapter>() {
     let adapter = A::start();
-    let mut node = Node::start(&adapter, 1);
+    let mut node = Node::start_with(&adapter, 1, Arc::new(SmallBuffers));
     node.raw_neighbor(101, |_| {});
     node.reconcile();
     let mut peer = RawPeer::connect_with(101, node.address(), Some(4096));
