@@ -14,7 +14,7 @@ use peerage_core::{
 
 use crate::{
     Adapter, Running,
-    bed::{MANY, Node, SmallBuffers, asn, attributes, community, link, prefix, wait},
+    bed::{MANY, Node, SmallBuffers, asn, attributes, community, identifier, link, prefix, wait},
     raw::{Message, RawPeer},
 };
 
@@ -43,7 +43,7 @@ pub fn a_hundred_thousand_routes_cross_three_nodes<A: Adapter>() {
         assert_eq!(path, [asn(2), asn(1)]);
         assert_eq!(best.attributes.communities, attributes(index, 7).communities);
         assert_eq!(best.attributes.origin, Origin::Igp);
-        assert_eq!(best.next_hop, Some(NextHop::V4([127, 0, 0, 2].into())));
+        assert_eq!(best.next_hop, Some(NextHop::V4(identifier(2))));
     }
     let counts = c.status(2).routes.get(&Family::IPV4_UNICAST).copied().expect("the family is used");
     assert_eq!((counts.received, counts.accepted), (MANY, MANY));
