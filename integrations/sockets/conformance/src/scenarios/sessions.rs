@@ -77,7 +77,8 @@ pub fn of_two_connections_that_cross_one_survives<A: Adapter>() {
         crossed += usize::from(counts.iter().any(|&opens| opens > 2));
         for (node, peer) in [(&a, 2), (&b, 1)] {
             let status = node.status(peer);
-            assert_eq!((status.established, status.dropped), (1, 0), "round {round}: {status:?}");
+            let events = (a.events(), b.events());
+            assert_eq!((status.established, status.dropped), (1, 0), "round {round}: {events:#?}");
         }
         a.stop();
         b.stop();
