@@ -328,7 +328,7 @@ impl Speaker {
         Some((conn.role, peer.slot(conn.role.other())))
     }
 
-    fn establish(&mut self, now: Instant, id: ConnId) {
+    pub(super) fn establish(&mut self, now: Instant, id: ConnId) {
         let Some(peer_id) = self.conns.get(&id).and_then(|conn| conn.peer) else { return };
         if !self.session_mut(id).is_some_and(Session::establish) {
             return;
