@@ -328,7 +328,7 @@ impl Speaker {
         Some((conn.role, peer.slot(conn.role.other())))
     }
 
-    fn establish(&mut self, now: Instant, id: ConnId) {
+    pub(super) fn establish(&mut self, now: Instant, id: ConnId) {
         let Some(peer_id) = self.conns.get(&id).and_then(|conn| conn.peer) else { return };
         if !self.session_mut(id).is_some_and(Session::establish) {
             return;
@@ -459,7 +459,16 @@ impl Speaker {
         let rival = peer.slot(role.other());
         if rival.is_none() && !matches!(peer.transport, Transport::Connect { .. }) {
             let until = now + jittered(peer.config.timers.idle_hold, jitter);
-            peer.transport = Transport::Idle { until: Some(until) };
+            // A peer that refuses may only be waiting itself. Where both ends connect and both were to
+            // refuse the other while they wait, they could miss each other for minutes.
+            let refused = source.is_none()
+                && role == Role::Outgoing
+                && matches!(&peer.last_error, Some(DownReason::Received(received)) if received.code == 6);
+            peer.transport = if refused {
+                Transport::Active { retry: Some(until) }
+            } else {
+                Transport::Idle { until: Some(until) }
+            };
         }
         let dynamic = peer.range.is_some();
         self.event(if source.is_some() {
