@@ -47,7 +47,7 @@ pub struct Solo {
 }
 
 /// The speaker's own address.
-pub const OWN: &str = "10.0.0.1";
+pub(crate) const OWN: &str = "10.0.0.1";
 
 impl Solo {
     /// A speaker that is what `desired` says and is not held.

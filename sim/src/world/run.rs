@@ -228,10 +228,10 @@ impl World {
 
     fn poll_events(&mut self, node: usize) {
         let now = self.now;
-        let Kind::Speaker(speaker) = &mut self.nodes[node].kind else { return };
+        let super::Node { kind: Kind::Speaker(speaker), events, .. } = &mut self.nodes[node] else { return };
         while let Some(event) = speaker.poll_event() {
             self.transcript.entry(format_args!("{now} {node} {event:?}"));
-            self.nodes[node].events.push((now, event));
+            events.push((now, event));
         }
     }
 
