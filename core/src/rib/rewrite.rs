@@ -162,7 +162,8 @@ impl Writer<'_> {
         let internal = self.key.kind == SessionKind::Internal;
         match raw.code {
             code::AS_PATH => self.as_path(raw.value, out),
-            code::MULTI_EXIT_DISC if !keep_med => {}
+            code::MULTI_EXIT_DISC if keep_med => attr::write(raw.flags, raw.code, raw.value, out),
+            code::MULTI_EXIT_DISC => {}
             code::AGGREGATOR if !self.key.four_octet_as => aggregator(raw, out),
             code::CLUSTER_LIST if self.reflecting => {
                 let mut value = self.identity.cluster_id.0.to_be_bytes().to_vec();
