@@ -10,9 +10,9 @@ use ipnet::IpNet;
 use peerage_core::{
     policy::{Policy, RoutePolicy, RouteSource, RouteView, Set, Verdict},
     rib::{Exclusion, Path, PathOrigin, Rib, Step},
-    speaker::{Desired, NeighborStatus, NextHopMode, PeerState},
+    speaker::{Desired, NeighborStatus, NextHopMode, PeerState, SessionInfo},
     wire::{
-        Asn, Community, Family, NextHop, RouterId, SessionKind,
+        Afi, Asn, Capability, Community, Family, NextHop, RouterId, SessionKind,
         attr::{AsPath, PathAttributes, Segment, SegmentKind},
     },
 };
@@ -184,8 +184,8 @@ pub fn import(
 pub struct Exported {
     /// Its attributes.
     pub attributes: PathAttributes,
-    /// The address of its next hop; `None`: not said here.
-    pub next_hop: Option<IpAddr>,
+    /// The address of its next hop.
+    pub next_hop: IpAddr,
     /// It is there by `default_originate`.
     pub default: bool,
 }
@@ -219,8 +219,11 @@ pub fn export(
         } else {
             prepend(&mut attributes.as_path, desired.asn);
         }
-        let exported = Exported { attributes, next_hop: None, default: true };
-        all.insert(crate::prefix(prefix), exported);
+        let next_hop = session.local.ip();
+        let exported = Exported { attributes, next_hop, default: true };
+        if carries(session, family == Family::IPV4_UNICAST, next_hop) {
+            all.insert(crate::prefix(prefix), exported);
+        }
     }
     all
 }
@@ -283,17 +286,32 @@ fn export_one(desired: &Desired, peer: &NeighborStatus, prefix: IpNet, best: &Pa
     if external {
         prepend(&mut attributes.as_path, desired.asn);
     }
-    let own = Some(session.local.ip());
-    let learned = best.next_hop.map(NextHop::address);
-    let next_hop = set_next_hop.or(match (neighbor.next_hop, source) {
-        (NextHopMode::OwnAddress, _) | (_, RouteSource::Local) => own,
-        (NextHopMode::Unchanged, _) => learned,
-        (NextHopMode::Standard, _) if external => own,
-        (NextHopMode::Standard, _) => learned,
-    });
-    // What crosses address families depends on more than these rules.
-    let next_hop = next_hop.filter(|hop| hop.is_ipv4() == prefix.addr().is_ipv4());
-    Some(Exported { attributes, next_hop, default: false })
+    let own = session.local.ip();
+    let keep = match neighbor.next_hop {
+        NextHopMode::OwnAddress => false,
+        NextHopMode::Unchanged => true,
+        NextHopMode::Standard => !external,
+    };
+    let v4 = prefix.addr().is_ipv4();
+    // A link-local one means nothing on another link.
+    let learned = best.next_hop.filter(|hop| keep && !hop.is_link_local() && carries(session, v4, hop.address()));
+    let next_hop = set_next_hop.unwrap_or_else(|| learned.map_or(own, NextHop::address));
+    carries(session, v4, next_hop).then_some(Exported { attributes, next_hop, default: false })
+}
+
+/// Whether a session can carry a next hop in a family (RFC 4271 §4.3, RFC 4760 §3, RFC 8950 §4).
+fn carries(session: &SessionInfo, v4: bool, hop: IpAddr) -> bool {
+    let offers = |capabilities: &[Capability]| {
+        capabilities.iter().any(|capability| match capability {
+            Capability::ExtendedNextHop(rows) => rows.contains(&(Family::IPV4_UNICAST, Afi::IPV6)),
+            _ => false,
+        })
+    };
+    match (v4, hop.is_ipv4()) {
+        (true, true) | (false, false) => true,
+        (true, false) => offers(&session.local_capabilities) && offers(&session.remote_capabilities),
+        (false, true) => false,
+    }
 }
 
 fn run(

@@ -48,7 +48,7 @@ pub struct Half {
 }
 
 impl Half {
-    /// Takes octets in. Returns whether anything but KEEPALIVEs was among them.
+    /// Takes octets in. Returns whether routes were among them.
     pub(crate) fn take(&mut self, octets: &[u8], own: Option<&Open>, keep: bool) -> bool {
         if self.malformed.is_some() {
             return true;
@@ -88,8 +88,14 @@ impl Half {
                 self.keepalives += 1;
                 return false;
             }
-            Message::Open(open) => self.open = Some(open),
-            Message::Notification(notification) => self.notification = Some(notification),
+            Message::Open(open) => {
+                self.open = Some(open);
+                return false;
+            }
+            Message::Notification(notification) => {
+                self.notification = Some(notification);
+                return false;
+            }
             Message::Refresh(_) => self.refreshes += 1,
             Message::Update(facts) => {
                 self.updates += 1;

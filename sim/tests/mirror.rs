@@ -79,6 +79,11 @@ fn network(seed: u64, rng: &mut Rng) -> (World, Vec<(String, String)>) {
                     neighbor.enforce_first_as = true;
                 }
             };
+            if rng.one_in(3) {
+                world.peer_6(&a, &b);
+                peerings.push((a, b));
+                continue;
+            }
             world.peer_with(
                 &a,
                 &b,

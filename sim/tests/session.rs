@@ -320,7 +320,7 @@ fn dynamic_neighbours() {
     assert_eq!(solo.speaker.rib().len(Family::IPV4_UNICAST), 1);
     // Gone, it leaves nothing, and there is room for another.
     solo.lose(conns[0], peerage_core::speaker::CloseReason::Closed);
-    solo.advance(seconds(120));
+    solo.advance(seconds(20));
     assert_eq!(solo.speaker.rib().len(Family::IPV4_UNICAST), 0);
     let left = solo.speaker.neighbors().iter().filter(|status| status.address.is_some()).count();
     assert_eq!(left, 2, "{:?}", solo.speaker.neighbors());
@@ -411,7 +411,8 @@ fn over_ipv6() {
     assert!(world.established("a", "b") && world.established("a", "c"));
     assert!(world.has("b", "2001:db8::/32"));
     let status = world.status("a", "c");
-    assert_eq!((status.sent.opens, status.received.opens), (1, 1));
+    // A collision takes two.
+    assert!(status.sent.opens >= 1 && status.received.opens >= 1, "{status:?}");
     assert!(status.received.updates >= 2, "{status:?}");
     assert!(status.sent.total() >= 4);
 }

@@ -173,9 +173,7 @@ impl World {
                 }
                 assert_eq!(want, said, "{name}: {prefix} to {peer_name}");
                 let said = path.next_hop.map(peerage_core::wire::NextHop::address);
-                if export.next_hop.is_some() {
-                    assert_eq!(export.next_hop, said, "{name}: next hop of {prefix} to {peer_name}");
-                }
+                assert_eq!(Some(export.next_hop), said, "{name}: next hop of {prefix} to {peer_name}");
             }
             let counts = status.routes.get(&family).copied().unwrap_or_default();
             assert_eq!(counts.received as usize, received.len(), "{name}: received from {peer_name}, {family}");

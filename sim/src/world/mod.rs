@@ -193,7 +193,7 @@ impl World {
         self
     }
 
-    /// How long nothing but KEEPALIVEs may happen before the world counts as settled: 10 s.
+    /// How long no route may move before the world counts as settled: 10 s.
     pub const fn quiet(&mut self, quiet: Duration) -> &mut Self {
         self.quiet = quiet;
         self

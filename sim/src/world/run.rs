@@ -7,7 +7,7 @@ use core::{
 
 use bytes::{Bytes, BytesMut};
 use peerage_core::{
-    speaker::{Action, CloseReason, ConnId, ConnectTarget},
+    speaker::{Action, CloseReason, ConnId, ConnectTarget, Event},
     time::Instant,
 };
 
@@ -45,8 +45,8 @@ impl World {
         true
     }
 
-    /// Runs until nothing but KEEPALIVEs has happened for [`World::quiet`] and the network is empty, then
-    /// checks every invariant.
+    /// Runs until for [`World::quiet`] no route has moved and no session has come or gone, then checks every
+    /// invariant. KEEPALIVEs, and attempts that fail, do not count.
     ///
     /// # Panics
     ///
@@ -230,6 +230,10 @@ impl World {
         let now = self.now;
         let super::Node { kind: Kind::Speaker(speaker), events, .. } = &mut self.nodes[node] else { return };
         while let Some(event) = speaker.poll_event() {
+            // Attempts and refusals go on for ever where two do not agree: that is as settled as it gets.
+            if !matches!(event, Event::AttemptFailed { .. } | Event::Refused { .. }) {
+                self.active = now;
+            }
             self.transcript.entry(format_args!("{now} {node} {event:?}"));
             events.push((now, event));
         }
@@ -251,7 +255,6 @@ impl World {
     }
 
     fn dial(&mut self, node: usize, conn: ConnId, target: &ConnectTarget) {
-        self.active = self.now;
         let remote = target.remote.ip();
         let (peer, interface, peer_interface) = match remote {
             IpAddr::V6(address) if address.is_unicast_link_local() => {
@@ -331,7 +334,6 @@ impl World {
     fn close(&mut self, node: usize, conn: ConnId) {
         let Some(&(id, side)) = self.nodes[node].conns.get(&conn) else { return };
         let Some(tcp) = self.tcps.get_mut(&id) else { return };
-        self.active = self.now;
         if side == 0 && !tcp.connected {
             tcp.ends[side].alive = false;
             self.nodes[node].conns.remove(&conn);
@@ -420,7 +422,7 @@ impl World {
         // Telling a speaker what it knows already is allowed.
         if self.late.is_some() && self.rng.one_in(2) {
             let now = self.now;
-            self.speaker_mut(node).handle_closed(now, conn, CloseReason::Closed);
+            self.fact(node).handle_closed(now, conn, CloseReason::Closed);
         }
     }
 
@@ -481,9 +483,8 @@ impl World {
             return self.schedule(path.latency, NetEvent::Refused { tcp: id, reason });
         }
         let now = self.now;
-        self.active = now;
         let conn = if self.is_speaker(node) {
-            let conn = self.speaker_mut(node).handle_accepted(now, remote, local, interface.as_deref());
+            let conn = self.fact(node).handle_accepted(now, remote, local, interface.as_deref());
             self.transcript.entry(format_args!("{now} {node} accepted {conn} {remote} {local} {interface:?}"));
             self.nodes[node].conns.insert(conn, (id, 1));
             Some(conn)
@@ -514,10 +515,9 @@ impl World {
         }
         tcp.connected = true;
         let now = self.now;
-        self.active = now;
         if let Some(conn) = conn {
             self.transcript.entry(format_args!("{now} {node} connected {conn} {local}"));
-            self.speaker_mut(node).handle_connected(now, conn, local);
+            self.fact(node).handle_connected(now, conn, local);
         }
         self.greet(id, 0);
         self.wake_delivery(id, 1);
@@ -553,11 +553,10 @@ impl World {
         end.unsent = Bytes::new();
         let (node, conn) = (end.node, end.conn);
         let now = self.now;
-        self.active = now;
         if let Some(conn) = conn {
             self.nodes[node].conns.remove(&conn);
             self.transcript.entry(format_args!("{now} {node} closed {conn} {reason:?}"));
-            self.speaker_mut(node).handle_closed(now, conn, reason);
+            self.fact(node).handle_closed(now, conn, reason);
         }
     }
 
@@ -680,11 +679,7 @@ impl World {
             Some(conn) => {
                 self.transcript.entry(format_args!("{now} {node} {conn} octets"));
                 self.transcript.octets(octets);
-                // Not `speaker_mut`: a KEEPALIVE is no activity.
-                self.nodes[node].dirty = true;
-                if let Kind::Speaker(speaker) = &mut self.nodes[node].kind {
-                    speaker.handle_bytes(now, conn, octets);
-                }
+                self.fact(node).handle_bytes(now, conn, octets);
             }
             None if opened => self.write(id, to, &message::keepalive()),
             None => {}

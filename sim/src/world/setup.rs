@@ -272,9 +272,15 @@ impl World {
         }
     }
 
+    /// A speaker that is told what it is to do: something of substance.
     pub(super) fn speaker_mut(&mut self, node: usize) -> &mut Speaker {
-        self.nodes[node].dirty = true;
         self.active = self.now;
+        self.fact(node)
+    }
+
+    /// A speaker that is told what happened.
+    pub(super) fn fact(&mut self, node: usize) -> &mut Speaker {
+        self.nodes[node].dirty = true;
         match &mut self.nodes[node].kind {
             Kind::Speaker(speaker) => speaker,
             Kind::Raw { .. } => panic!("a raw peer"),
