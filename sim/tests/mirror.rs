@@ -136,7 +136,7 @@ fn random_networks_stay_consistent() {
                 match rng.below(10) {
                     0..=3 => {
                         let attributes = route_attributes(&mut rng);
-                        drop(world.originate_with(&name, &some_prefix(&mut rng), attributes));
+                        world.originate_with(&name, &some_prefix(&mut rng), attributes);
                     }
                     4..=5 => { let _ = world.withdraw(&name, &some_prefix(&mut rng)); }
                     6 => { let _ = world.reset_connections(&a, &b); }
@@ -151,7 +151,7 @@ fn random_networks_stay_consistent() {
                     _ => {
                         let metric = if rng.one_in(3) { None } else { Some(rng.below(20) as u32) };
                         let address = format!("10.0.0.{}", 1 + rng.below(count as u64));
-                        drop(world.next_hop(&name, &address, metric));
+                        world.next_hop(&name, &address, metric);
                     }
                 }
             }

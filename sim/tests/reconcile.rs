@@ -77,10 +77,9 @@ fn seen(world: &World, name: &str) -> Vec<String> {
         .neighbors()
         .iter()
         .map(|status| {
-            format!(
-                "{} {:?} {} {} {:?}",
-                status.key, status.state, status.shutdown, status.policy_missing, status.routes
-            )
+            // One that cannot come up is in any state but that.
+            let up = status.state == PeerState::Established;
+            format!("{} {up} {} {} {:?}", status.key, status.shutdown, status.policy_missing, status.routes)
         })
         .collect();
     for family in [Family::IPV4_UNICAST, Family::IPV6_UNICAST] {
