@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Notification;
+use super::{Notification, nlri::NlriError};
 
 /// A message that cannot be used at all. An UPDATE with malformed attributes is not one of these
 /// unless RFC 7606 asks for a session reset.
@@ -52,9 +52,34 @@ pub enum MessageError {
 }
 
 impl MessageError {
-    /// The NOTIFICATION to send.
+    /// The NOTIFICATION to send (RFC 4271 §6.1, §6.2, §6.3; RFC 7313 §5).
+    ///
+    /// RFC 4271 §6.4 forbids answering a malformed NOTIFICATION with another: a session that gets one
+    /// just closes. What it logs, if it needs a code, is a bad message length.
     pub fn notification(&self) -> Notification {
-        let _ = self;
-        todo!()
+        let (code, subcode, data) = match self {
+            Self::NotSynchronized => (1, 1, Vec::new()),
+            Self::BadLength(length) => (1, 2, length.to_be_bytes().to_vec()),
+            Self::BadType(kind) => (1, 3, [*kind].to_vec()),
+            // The data is the largest version we know below the one that was offered.
+            Self::UnsupportedVersion(_) => (2, 1, [0, 4].to_vec()),
+            Self::BadRouterId => (2, 3, Vec::new()),
+            Self::UnsupportedParameter(_) => (2, 4, Vec::new()),
+            Self::MalformedOpen => (2, 0, Vec::new()),
+            Self::UnacceptableHoldTime(_) => (2, 6, Vec::new()),
+            Self::MalformedAttributeList => (3, 1, Vec::new()),
+            Self::OptionalAttribute(attribute) => (3, 9, attribute.clone()),
+            Self::InvalidNetworkField => (3, 10, Vec::new()),
+            Self::BadRefresh(message) => (7, 1, message.clone()),
+            Self::MalformedNotification => (1, 2, Vec::new()),
+        };
+        Notification { code, subcode, data }
+    }
+}
+
+/// RFC 4271 §6.3, RFC 7606 §5.3: prefixes that cannot be told apart end the session.
+impl From<NlriError> for MessageError {
+    fn from(_: NlriError) -> Self {
+        Self::InvalidNetworkField
     }
 }

@@ -11,7 +11,10 @@ mod names;
 pub mod nlri;
 mod notification;
 mod open;
+mod reader;
 mod refresh;
+#[cfg(test)]
+mod tests;
 mod types;
 mod update;
 
@@ -22,7 +25,7 @@ pub use notification::Notification;
 pub use open::Open;
 pub use refresh::RouteRefresh;
 pub use types::{
-    Afi, Asn, Community, ExtendedCommunity, Family, LargeCommunity, NextHop, Origin, RouterId, Safi,
-    SessionKind,
+    Afi, Asn, Community, ExtendedCommunity, Family, LargeCommunity, NextHop, Origin, ParseCommunityError,
+    RouterId, Safi, SessionKind,
 };
 pub use update::{Update, begin_message, finish_message};

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::MessageError;
+use super::{HEADER_LEN, MAX_LEN, MessageError, MessageKind, begin_message, finish_message, reader::Reader};
 
 /// Why a session ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,18 +23,32 @@ impl Notification {
 
     /// Parses a body.
     pub fn decode(body: &[u8]) -> Result<Self, MessageError> {
-        let _ = body;
-        todo!()
+        let [code, subcode, data @ ..] = body else {
+            return Err(MessageError::MalformedNotification);
+        };
+        Ok(Self { code: *code, subcode: *subcode, data: data.to_vec() })
     }
 
-    /// Appends the whole message, header included.
+    /// Appends the whole message, header included. Data that a peer without extended messages could
+    /// not receive is cut off: some of a diagnosis is better than a second error.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        todo!()
+        let start = begin_message(out, MessageKind::Notification);
+        out.extend([self.code, self.subcode]);
+        out.extend(self.data.iter().take(MAX_LEN - HEADER_LEN - 2));
+        finish_message(out, start);
     }
 
-    /// The text of an administrative Cease, if there is one (RFC 9003).
+    /// The text of an administrative Cease, if there is one (RFC 9003 §2): shutdown and reset carry
+    /// it. Text that is empty, overruns the data or is not UTF-8 is none.
     pub fn text(&self) -> Option<String> {
-        todo!()
+        const CEASE: u8 = 6;
+        const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
+        const ADMINISTRATIVE_RESET: u8 = 4;
+        if self.code != CEASE || !matches!(self.subcode, ADMINISTRATIVE_SHUTDOWN | ADMINISTRATIVE_RESET) {
+            return None;
+        }
+        let text = Reader::new(&self.data).take_u8_prefixed()?;
+        let text = core::str::from_utf8(text).ok()?;
+        (!text.is_empty()).then(|| text.into())
     }
 }

@@ -123,6 +123,19 @@ pub enum Origin {
     Incomplete = 2,
 }
 
+impl Origin {
+    /// The origin this octet stands for.
+    #[inline]
+    pub(super) const fn of(octet: u8) -> Option<Self> {
+        Some(match octet {
+            0 => Self::Igp,
+            1 => Self::Egp,
+            2 => Self::Incomplete,
+            _ => return None,
+        })
+    }
+}
+
 /// A standard community (RFC 1997).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Community(pub u32);
@@ -148,6 +161,68 @@ impl Community {
 impl fmt::Display for Community {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.0 >> 16, self.0 & 0xFFFF)
+    }
+}
+
+/// The well-known communities that have a name (IANA "BGP Well-known Communities"), as configuration
+/// writes them.
+const WELL_KNOWN: [(&str, Community); 14] = [
+    ("internet", Community::new(0, 0)),
+    ("planned-shut", Community::GRACEFUL_SHUTDOWN),
+    ("accept-own", Community::new(0xFFFF, 1)),
+    ("route-filter-translated-v4", Community::new(0xFFFF, 2)),
+    ("route-filter-v4", Community::new(0xFFFF, 3)),
+    ("route-filter-translated-v6", Community::new(0xFFFF, 4)),
+    ("route-filter-v6", Community::new(0xFFFF, 5)),
+    ("llgr-stale", Community::new(0xFFFF, 6)),
+    ("no-llgr", Community::new(0xFFFF, 7)),
+    ("blackhole", Community::BLACKHOLE),
+    ("no-export", Community::NO_EXPORT),
+    ("no-advertise", Community::NO_ADVERTISE),
+    ("no-export-subconfed", Community::NO_EXPORT_SUBCONFED),
+    ("no-peer", Community::new(0xFFFF, 0xFF04)),
+];
+
+/// Text that is no community.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseCommunityError {
+    /// Neither `high:low`, nor one number, nor a well-known name.
+    #[error("a community is two numbers `high:low`, one number, or a well-known name")]
+    Standard,
+    /// Not `global:local1:local2`.
+    #[error("a large community is three numbers `global:local1:local2`")]
+    Large,
+    /// A part is not a number, or does not fit its field.
+    #[error("`{field}` is not a number of at most {bits} bits")]
+    Number {
+        /// Which part.
+        field: &'static str,
+        /// How wide it is.
+        bits: u8,
+    },
+}
+
+/// Plain decimal digits: what `from_str` accepts less its leading plus sign.
+fn number<T: FromStr>(text: &str, field: &'static str, bits: u8) -> Result<T, ParseCommunityError> {
+    let digits = text.bytes().all(|octet| octet.is_ascii_digit());
+    let value = if digits { text.parse().ok() } else { None };
+    value.ok_or(ParseCommunityError::Number { field, bits })
+}
+
+/// `high:low`, one decimal number, or a well-known name in the spelling of Cilium's CRDs.
+impl FromStr for Community {
+    type Err = ParseCommunityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some((high, low)) = text.split_once(':') {
+            return Ok(Self::new(number(high, "high", 16)?, number(low, "low", 16)?));
+        }
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return number(text, "community", 32).map(Self);
+        }
+        let named = WELL_KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        named.map(|&(_, community)| community).ok_or(ParseCommunityError::Standard)
     }
 }
 
@@ -179,6 +254,24 @@ impl fmt::Display for LargeCommunity {
     }
 }
 
+impl FromStr for LargeCommunity {
+    type Err = ParseCommunityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split(':');
+        let (Some(global), Some(local1), Some(local2), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(ParseCommunityError::Large);
+        };
+        Ok(Self {
+            global: number(global, "global", 32)?,
+            local1: number(local1, "local1", 32)?,
+            local2: number(local2, "local2", 32)?,
+        })
+    }
+}
+
 /// A next hop as it travels: in NEXT_HOP or in MP_REACH_NLRI (RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NextHop {
@@ -201,6 +294,7 @@ impl NextHop {
         match self {
             Self::V4(address) => IpAddr::V4(address),
             Self::V6(address) => IpAddr::V6(address),
+            Self::V6WithLinkLocal { global, link_local } if global.is_unspecified() => IpAddr::V6(link_local),
             Self::V6WithLinkLocal { global, .. } => IpAddr::V6(global),
         }
     }

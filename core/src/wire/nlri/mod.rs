@@ -2,59 +2,31 @@
 
 use alloc::vec::Vec;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
+
+mod ipv4;
+mod ipv6;
+#[cfg(test)]
+mod tests;
+
+pub use ipv4::Ipv4Prefixes;
+pub use ipv6::Ipv6Prefixes;
 
 /// A NLRI field that cannot be parsed: a length over the family's, or octets missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("the NLRI field is malformed at octet {0}")]
 pub struct NlriError(pub usize);
 
-/// Iterates over IPv4 prefixes, host bits cleared. Ends after the first error.
-#[derive(Clone, Debug)]
-pub struct Ipv4Prefixes<'a> {
-    field: &'a [u8],
-}
-
-impl<'a> Ipv4Prefixes<'a> {
-    /// Over `field`.
-    pub fn new(field: &'a [u8]) -> Self {
-        Self { field }
-    }
-}
-
-impl Iterator for Ipv4Prefixes<'_> {
-    type Item = Result<Ipv4Net, NlriError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let _ = self.field;
-        todo!()
-    }
-}
-
-/// Iterates over IPv6 prefixes, host bits cleared. Ends after the first error.
-#[derive(Clone, Debug)]
-pub struct Ipv6Prefixes<'a> {
-    field: &'a [u8],
-}
-
-impl<'a> Ipv6Prefixes<'a> {
-    /// Over `field`.
-    pub fn new(field: &'a [u8]) -> Self {
-        Self { field }
-    }
-}
-
-impl Iterator for Ipv6Prefixes<'_> {
-    type Item = Result<Ipv6Net, NlriError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let _ = self.field;
-        todo!()
-    }
-}
-
-/// Appends one prefix: a length octet and as many octets as it needs.
+/// Appends one prefix: a length octet and as many octets as it needs, host bits cleared.
 pub fn encode(prefix: IpNet, out: &mut Vec<u8>) {
-    let _ = (prefix, out);
-    todo!()
+    match prefix {
+        IpNet::V4(prefix) => write(prefix.prefix_len(), &prefix.network().octets(), out),
+        IpNet::V6(prefix) => write(prefix.prefix_len(), &prefix.network().octets(), out),
+    }
+}
+
+#[inline]
+fn write(bits: u8, octets: &[u8], out: &mut Vec<u8>) {
+    out.push(bits);
+    out.extend_from_slice(octets.get(..usize::from(bits).div_ceil(8)).unwrap_or(octets));
 }
