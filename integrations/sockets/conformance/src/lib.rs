@@ -1,0 +1,1 @@
+//! What every runtime of Peerage must do, over real TCP.
