@@ -36,8 +36,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     /// Its addresses, each with its interface and subnet.
     pub(crate) addresses: Vec<(String, IpNet)>,
-    /// Its static routes.
-    pub(crate) routes: Vec<(IpNet, IpAddr)>,
+    /// Its static routes with their gateways; `None` drops packets.
+    pub(crate) routes: Vec<(IpNet, Option<IpAddr>)>,
     /// Its links.
     pub(crate) links: Vec<Link>,
     /// Whether it runs a router: listens on its addresses and passes packets on.
@@ -80,7 +80,7 @@ impl Machine {
     /// The gateway of its longest static route to an address.
     pub(crate) fn gateway(&self, address: IpAddr) -> Option<IpAddr> {
         let routes = self.routes.iter().filter(|(net, _)| net.contains(&address));
-        routes.max_by_key(|(net, _)| net.prefix_len()).map(|(_, via)| *via)
+        routes.filter_map(|(net, via)| Some((net, (*via)?))).max_by_key(|(net, _)| net.prefix_len()).map(|(_, via)| via)
     }
 
     /// The address of a loopback interface, which answers where a link has none.
@@ -400,7 +400,7 @@ mod tests {
             Machine {
                 name: "agent".into(),
                 addresses: vec![("net0".into(), net("10.0.1.2/24"))],
-                routes: vec![(net("0.0.0.0/0"), "10.0.1.1".parse().unwrap())],
+                routes: vec![(net("0.0.0.0/0"), Some("10.0.1.1".parse().unwrap()))],
                 links: vec![link("net0", 1, 1, "net1")],
                 router: false,
             },

@@ -1,0 +1,25 @@
+//! What happens while one waits, on standard error.
+
+use std::{
+    io::{self, Write as _},
+    time::Instant,
+};
+
+/// A clock that starts with the lab, and a voice.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    start: Instant,
+}
+
+impl Progress {
+    /// Starts the clock.
+    pub(crate) fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// A line with the time.
+    pub(crate) fn say(&self, text: &str) {
+        // Nobody reads: then nobody misses it.
+        _ = writeln!(io::stderr().lock(), "[{:7.3}s] {text}", self.start.elapsed().as_secs_f64());
+    }
+}
