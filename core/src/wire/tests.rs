@@ -162,9 +162,8 @@ fn parameters_and_capabilities_come_in_any_number() {
     assert_eq!(open.asn(), Asn(70000));
     // RFC 9072: the same, with two-octet lengths; the one-octet length says nothing.
     for ignored in [255, 1, 77] {
-        let extended = open_body(&[
-            ignored, 255, 0, 17, 2, 0, 5, 2, 0, 9, 1, 3, 2, 0, 6, 65, 4, 0, 1, 0x11, 0x70,
-        ]);
+        let extended =
+            open_body(&[ignored, 255, 0, 17, 2, 0, 5, 2, 0, 9, 1, 3, 2, 0, 6, 65, 4, 0, 1, 0x11, 0x70]);
         assert_eq!(Open::decode(&extended).unwrap().capabilities, expected);
     }
     assert_eq!(Open::decode(&open_body(&[3, 1, 1, 0])), Err(MessageError::UnsupportedParameter(1)));
@@ -191,7 +190,11 @@ fn a_known_capability_of_a_wrong_length_is_malformed() {
     for (code, value) in malformed {
         let len = u8::try_from(value.len()).unwrap();
         let parameters = [&[len + 4, 2, len + 2, code, len], value].concat();
-        assert_eq!(Open::decode(&open_body(&parameters)), Err(MessageError::MalformedOpen), "{code} {value:?}");
+        assert_eq!(
+            Open::decode(&open_body(&parameters)),
+            Err(MessageError::MalformedOpen),
+            "{code} {value:?}"
+        );
     }
 }
 
@@ -223,9 +226,12 @@ fn what_is_not_understood_is_kept() {
 fn capabilities_over_255_octets_take_the_extended_form() {
     let unknown = |len: usize| Capability::Unknown { code: 200, value: vec![7; len] };
     let open = |capabilities| Open { my_as: 1, hold_time: 0, router_id: RouterId(1), capabilities };
-    for (capabilities, extended) in
-        [(vec![], false), (vec![unknown(251)], false), (vec![unknown(252)], true), (vec![unknown(250); 15], true)]
-    {
+    for (capabilities, extended) in [
+        (vec![], false),
+        (vec![unknown(251)], false),
+        (vec![unknown(252)], true),
+        (vec![unknown(250); 15], true),
+    ] {
         let open = open(capabilities);
         let mut out = Vec::new();
         open.encode(&mut out);
@@ -347,7 +353,8 @@ fn capability() -> impl Strategy<Value = Capability> {
     prop_oneof![
         family().prop_map(Capability::Multiprotocol),
         Just(Capability::RouteRefresh),
-        prop::collection::vec((family(), any::<u16>().prop_map(Afi)), 0..10).prop_map(Capability::ExtendedNextHop),
+        prop::collection::vec((family(), any::<u16>().prop_map(Afi)), 0..10)
+            .prop_map(Capability::ExtendedNextHop),
         Just(Capability::ExtendedMessage),
         any::<u8>().prop_map(Capability::Role),
         (any::<bool>(), any::<bool>(), 0..4096_u16, prop::collection::vec(kept, 0..10)).prop_map(

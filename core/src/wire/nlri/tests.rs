@@ -26,12 +26,9 @@ fn host_bits_are_cleared_whatever_follows() {
 
 #[test]
 fn an_error_says_where_and_ends_the_iteration() {
-    for (field, at) in [
-        (&[8_u8, 10, 33, 1, 2, 3, 4, 5][..], 2),
-        (&[8, 10, 24, 1, 2], 2),
-        (&[255], 0),
-        (&[0, 0, 1], 2),
-    ] {
+    for (field, at) in
+        [(&[8_u8, 10, 33, 1, 2, 3, 4, 5][..], 2), (&[8, 10, 24, 1, 2], 2), (&[255], 0), (&[0, 0, 1], 2)]
+    {
         let items: Vec<_> = Ipv4Prefixes::new(field).collect();
         assert_eq!(items.last(), Some(&Err(NlriError(at))), "{field:?}");
         assert_eq!(items.iter().filter(|item| item.is_err()).count(), 1);

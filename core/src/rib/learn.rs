@@ -1,0 +1,210 @@
+//! From an UPDATE's octets to the table (RFC 4271 §9, RFC 7606).
+
+use alloc::vec::Vec;
+
+use super::{
+    Rib, Shared,
+    attrs::{AttrId, AttrKey, Class},
+    metric,
+    plane::Plane,
+    table::{Address, V6},
+};
+use crate::{
+    speaker::Reachability,
+    wire::{
+        Family, MessageError, SessionKind, Update,
+        attr::{self, AttributeContext, AttributeFault, FaultReason, MpReach, Outcome, code, flag},
+        nlri::{Ipv4Prefixes, Ipv6Prefixes},
+    },
+};
+
+/// What an UPDATE did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// An attribute was malformed, and this is what it led to.
+    pub(crate) fault: Option<AttributeFault>,
+    /// The table has no room for another prefix.
+    pub(crate) full: bool,
+}
+
+/// What the session of an UPDATE negotiated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LearnContext<'a> {
+    pub(crate) attributes: AttributeContext,
+    pub(crate) families: &'a [Family],
+}
+
+impl Rib {
+    /// Takes an UPDATE in. An error ends the session.
+    pub(crate) fn learn(
+        &mut self,
+        source: u16,
+        update: &Update<'_>,
+        context: LearnContext<'_>,
+    ) -> Result<Report, MessageError> {
+        let mut report = Report::default();
+        let split = attr::split(update.attributes)?;
+        let v4 = context.families.contains(&Family::IPV4_UNICAST);
+        let v6 = context.families.contains(&Family::IPV6_UNICAST);
+        if v4 {
+            self.v4.withdraw_field::<Ipv4Field>(&mut self.shared, source, update.withdrawn)?;
+        }
+        if let Some(gone) = split.mp_unreach {
+            match gone.family {
+                Family::IPV4_UNICAST if v4 => {
+                    self.v4.withdraw_field::<Ipv4Field>(&mut self.shared, source, gone.withdrawn)?;
+                }
+                Family::IPV6_UNICAST if v6 => {
+                    self.v6.withdraw_field::<Ipv6Field>(&mut self.shared, source, gone.withdrawn)?;
+                }
+                _ => {}
+            }
+        }
+        let reach = split.mp_reach.filter(|reach| context.families.contains(&reach.family));
+        if split.truncated {
+            let fault =
+                AttributeFault { code: 0, outcome: Outcome::TreatAsWithdraw, reason: FaultReason::Truncated };
+            report.fault = Some(fault);
+            if update.nlri.is_empty() && split.mp_reach.is_none() && !update.attributes.is_empty() {
+                // Which routes were meant cannot be told (RFC 7606 §3 (j)).
+                return Err(MessageError::MalformedAttributeList);
+            }
+        }
+        if !update.nlri.is_empty() && v4 {
+            let set = (!split.truncated)
+                .then(|| self.attribute_set(&split.rest, &[], context, &mut report))
+                .flatten();
+            self.v4.announce_field::<Ipv4Field>(&mut self.shared, source, update.nlri, set, &mut report)?;
+        }
+        if let Some(reach) = reach {
+            let next_hop = mp_next_hop(&reach)?;
+            let set = (!split.truncated)
+                .then(|| self.attribute_set(&split.rest, next_hop, context, &mut report))
+                .flatten();
+            let (shared, report) = (&mut self.shared, &mut report);
+            match reach.family {
+                Family::IPV4_UNICAST => {
+                    self.v4.announce_field::<Ipv4Field>(shared, source, reach.nlri, set, report)?;
+                }
+                Family::IPV6_UNICAST => {
+                    self.v6.announce_field::<Ipv6Field>(shared, source, reach.nlri, set, report)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(report)
+    }
+
+    /// The interned set of a block; `None`: its routes are to be withdrawn.
+    fn attribute_set(
+        &mut self,
+        block: &[u8],
+        next_hop: &[u8],
+        context: LearnContext<'_>,
+        report: &mut Report,
+    ) -> Option<AttrId> {
+        let class = match context.attributes.kind {
+            SessionKind::Internal => Class::Internal,
+            SessionKind::External => Class::External,
+        };
+        let key = AttrKey { class, next_hop, block };
+        // Blocks are kept with four-octet AS numbers: the same octets mean something else with two.
+        if context.attributes.four_octet_as
+            && let Some(id) = self.shared.attrs.find(&key)
+        {
+            return Some(id);
+        }
+        let summary = attr::parse(block, context.attributes, true, next_hop.is_empty());
+        report.fault = report.fault.or(summary.fault);
+        if summary.outcome == Outcome::TreatAsWithdraw {
+            return None;
+        }
+        let block = summary.canonical.as_deref().unwrap_or(block);
+        let next_hops = &self.next_hops;
+        let reach = |address| {
+            metric(next_hops.get(&address).copied().unwrap_or(Reachability::Reachable { metric: 0 }))
+        };
+        let Shared { attrs, identity, .. } = &mut self.shared;
+        attrs.intern(&AttrKey { class, next_hop, block }, &summary, *identity, reach)
+    }
+}
+
+/// The next hop's octets, where their number is one the family allows (RFC 7606 §7.11).
+fn mp_next_hop<'a>(reach: &MpReach<'a>) -> Result<&'a [u8], MessageError> {
+    match reach.unicast_next_hop() {
+        Some(_) => Ok(reach.next_hop),
+        None => {
+            let mut attribute = Vec::from([flag::OPTIONAL | flag::EXTENDED_LENGTH, code::MP_REACH_NLRI]);
+            let len = 5 + reach.next_hop.len() + reach.nlri.len();
+            attribute.extend_from_slice(&u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes());
+            Err(MessageError::OptionalAttribute(attribute))
+        }
+    }
+}
+
+/// How a family's prefixes stand on the wire.
+pub(super) trait Field<A> {
+    /// Calls `each` for every prefix; `false`: the field is malformed.
+    fn for_each(field: &[u8], each: impl FnMut((A, u8))) -> bool;
+}
+
+pub(super) enum Ipv4Field {}
+
+impl Field<u32> for Ipv4Field {
+    #[inline]
+    fn for_each(field: &[u8], mut each: impl FnMut((u32, u8))) -> bool {
+        for prefix in Ipv4Prefixes::new(field) {
+            match prefix {
+                Ok(net) => each((u32::from(net.addr()), net.prefix_len())),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+pub(super) enum Ipv6Field {}
+
+impl Field<V6> for Ipv6Field {
+    fn for_each(field: &[u8], mut each: impl FnMut((V6, u8))) -> bool {
+        for prefix in Ipv6Prefixes::new(field) {
+            match prefix.ok().and_then(|net| V6::from_net(net.into())) {
+                Some(prefix) => each(prefix),
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+impl<A: Address> Plane<A> {
+    fn withdraw_field<F: Field<A>>(
+        &mut self,
+        shared: &mut Shared,
+        source: u16,
+        field: &[u8],
+    ) -> Result<(), MessageError> {
+        let whole = F::for_each(field, |prefix| self.forget(shared, source, prefix));
+        if whole { Ok(()) } else { Err(MessageError::InvalidNetworkField) }
+    }
+
+    fn announce_field<F: Field<A>>(
+        &mut self,
+        shared: &mut Shared,
+        source: u16,
+        field: &[u8],
+        set: Option<AttrId>,
+        report: &mut Report,
+    ) -> Result<(), MessageError> {
+        let Some(set) = set else {
+            return self.withdraw_field::<F>(shared, source, field);
+        };
+        // Held while the field is walked: the last of its routes may replace the first.
+        shared.attrs.retain(set, 1);
+        let whole = F::for_each(field, |prefix| {
+            report.full |= !self.learn(shared, source, prefix, set);
+        });
+        shared.attrs.release(set);
+        if whole { Ok(()) } else { Err(MessageError::InvalidNetworkField) }
+    }
+}
