@@ -6,6 +6,8 @@
 mod cli;
 mod control;
 mod files;
+mod lab;
+mod plan;
 mod show;
 
 use std::{
@@ -18,11 +20,11 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Lab(_) => todo!(),
+        Command::Lab(arguments) => lab::run(&arguments),
         Command::Show(arguments) => control::show(arguments),
         Command::Apply(arguments) => control::change(arguments, false),
         Command::Delete(arguments) => control::change(arguments, true),
-        Command::Plan(_) => todo!(),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Version => print(&format!("peerage {}\n", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
