@@ -5,20 +5,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 use peerage_kubernetes::{Snapshot, plan};
 
-use crate::{
-    cli::{Format, PlanArgs},
-    files,
-};
+use crate::cli::{Format, PlanArgs};
 
 /// Prints the plan, and every fault on standard error.
 pub(crate) fn run(arguments: &PlanArgs) -> Result<ExitCode> {
     let mut snapshot = Snapshot::load(&arguments.files);
     let mut faults = Vec::new();
     if let Some(cluster) = &arguments.cluster {
-        let cluster = files::read(cluster)?;
-        let (nodes, found) = peerage_lab_input::cluster_nodes(&cluster.name, &cluster.text);
+        let (nodes, found) = peerage_lab_input::cluster(cluster, &snapshot);
         faults.extend(found);
-        nodes.into_iter().for_each(|(node, origin)| _ = snapshot.add_node(node, origin));
+        snapshot.apply(nodes);
     }
     let mut plan = plan(&snapshot);
     plan.faults.splice(0..0, faults);
