@@ -67,6 +67,9 @@ fn text(name: &str, reader: impl io::Read) -> Result<String> {
         bail!("{name}: is larger than {} MiB; is it the right file?", MAX_FILE >> 20);
     }
     String::from_utf8(bytes).map_err(|error| {
-        anyhow::anyhow!("{name}: octet {} is not UTF-8; expected a text file", error.utf8_error().valid_up_to())
+        anyhow::anyhow!(
+            "{name}: octet {} is not UTF-8; expected a text file",
+            error.utf8_error().valid_up_to()
+        )
     })
 }

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         Command::Apply(arguments) => control::change(arguments, false),
         Command::Delete(arguments) => control::change(arguments, true),
         Command::Plan(arguments) => plan::run(&arguments),
-        Command::Version => print(&format!("peerage {}\n", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
+        Command::Version => {
+            print(&format!("peerage {}\n", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("peerage: {error:#}");

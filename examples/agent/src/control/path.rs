@@ -13,9 +13,9 @@ pub(crate) fn default_socket() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     match runtime.filter(|dir| dir.is_absolute() && dir.is_dir()) {
         Some(dir) => dir.join("peerage/lab.sock"),
-        None => Path::new("/tmp")
-            .join(format!("peerage-{}", rustix::process::getuid().as_raw()))
-            .join("lab.sock"),
+        None => {
+            Path::new("/tmp").join(format!("peerage-{}", rustix::process::getuid().as_raw())).join("lab.sock")
+        }
     }
 }
 
@@ -24,14 +24,13 @@ pub(crate) fn default_socket() -> PathBuf {
 pub(super) fn prepare_folder(socket: &Path) -> Result<()> {
     let Some(folder) = socket.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     if !folder.exists() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .with_context(|| format!("cannot make {}; say --socket PATH with another place", folder.display()))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| {
+            format!("cannot make {}; say --socket PATH with another place", folder.display())
+        })?;
     }
     if socket == default_socket() {
-        let found = fs::symlink_metadata(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let found =
+            fs::symlink_metadata(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {
             bail!("{} is not your folder; say --socket PATH with another place", folder.display());
         }

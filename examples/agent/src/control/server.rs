@@ -76,13 +76,11 @@ fn make_room(path: &Path) -> Result<()> {
         bail!("{} is there and is not a socket; say --socket PATH with another place", path.display());
     }
     match UnixStream::connect(path) {
-        Ok(_) => bail!(
-            "a lab already runs at {}; end it, or say --socket PATH with another place",
-            path.display()
-        ),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).with_context(|| format!("cannot remove the stale socket {}", path.display()))
+        Ok(_) => {
+            bail!("a lab already runs at {}; end it, or say --socket PATH with another place", path.display())
         }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
+            .with_context(|| format!("cannot remove the stale socket {}", path.display())),
         Err(error) => Err(error).with_context(|| {
             format!("{} is in the way; say --socket PATH with another place", path.display())
         }),
@@ -93,8 +91,12 @@ fn make_room(path: &Path) -> Result<()> {
 fn bind(path: &Path) -> Result<UnixListener> {
     let place = path.parent().unwrap_or(Path::new("")).join(format!(".peerage-{}", std::process::id()));
     let inner = place.join("s");
-    let remedy =
-        || format!("cannot make the socket {}; say --socket PATH with a shorter or another place", path.display());
+    let remedy = || {
+        format!(
+            "cannot make the socket {}; say --socket PATH with a shorter or another place",
+            path.display()
+        )
+    };
     fs::DirBuilder::new().mode(0o700).create(&place).with_context(remedy)?;
     let result = UnixListener::bind(&inner).and_then(|listener| {
         fs::set_permissions(&inner, fs::Permissions::from_mode(0o600))?;

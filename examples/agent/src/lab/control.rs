@@ -36,7 +36,8 @@ fn show(world: &World, what: &What, name: &str, format: Format) -> Result<String
     let neighbor = |which: &Option<String>| -> Result<()> {
         match which {
             Some(which) if show::neighbor_text(&instance, Some(which)).is_empty() => {
-                let known: Vec<String> = instance.neighbors.iter().map(|n| n.status.key.to_string()).collect();
+                let known: Vec<String> =
+                    instance.neighbors.iter().map(|n| n.status.key.to_string()).collect();
                 bail!("{name} has no neighbor {which}; it has {}", known.join(", "))
             }
             _ => Ok(()),
@@ -102,7 +103,8 @@ fn change(world: &World, files: &[File], delete: bool) -> Result<Response> {
     for router in &world.lab.routers {
         if let Some(instance) = world.find(&router.name)?.look() {
             let summary = show::table_json(&instance);
-            let routes = summary.get("routes").and_then(|routes| routes.as_object()).map_or(0, |routes| routes.len());
+            let routes =
+                summary.get("routes").and_then(|routes| routes.as_object()).map_or(0, |routes| routes.len());
             _ = writeln!(output, "{}: {routes} routes", router.name);
         }
     }
@@ -114,7 +116,8 @@ fn change(world: &World, files: &[File], delete: bool) -> Result<Response> {
 
 /// The objects that a change is about.
 fn objects(snapshot: &Snapshot) -> Vec<String> {
-    let policies = snapshot.policies().map(|stored| format!("CiliumBGPPeeringPolicy/{}", stored.object.metadata.name));
+    let policies =
+        snapshot.policies().map(|stored| format!("CiliumBGPPeeringPolicy/{}", stored.object.metadata.name));
     let nodes = snapshot.nodes().map(|stored| format!("Node/{}", stored.object.metadata.name));
     policies.chain(nodes).collect()
 }

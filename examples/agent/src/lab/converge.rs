@@ -175,7 +175,8 @@ impl View {
         };
         listener.router
             && world.fabric.way(dialler.machine, *target).is_some_and(|(source, owner)| {
-                let local = dialler.desired.neighbors.get(&from.key).and_then(|neighbor| neighbor.local_address);
+                let local =
+                    dialler.desired.neighbors.get(&from.key).and_then(|neighbor| neighbor.local_address);
                 owner == listener.machine && local.unwrap_or(source) == *known
             })
     }
@@ -225,11 +226,9 @@ impl View {
                 self.state(here),
                 self.state(there)
             ),
-            None => format!(
-                "session {}: {}; nobody there is configured for it",
-                side(here),
-                self.state(here)
-            ),
+            None => {
+                format!("session {}: {}; nobody there is configured for it", side(here), self.state(here))
+            }
         };
         for end in [Some(here), there].into_iter().flatten() {
             if let Some(error) = self.status(end).and_then(|status| status.last_error.as_ref()) {

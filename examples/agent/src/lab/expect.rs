@@ -65,7 +65,9 @@ fn own(look: &Look) -> Table {
 
 /// Offers the routes of one end's speaker to the other's.
 fn announce(view: &View, tables: &[Table], from: &End, to: &End, next: &mut [Table]) {
-    let (Some(sender), Some(receiver)) = (view.looks.get(from.member), view.looks.get(to.member)) else { return };
+    let (Some(sender), Some(receiver)) = (view.looks.get(from.member), view.looks.get(to.member)) else {
+        return;
+    };
     let (Some(outwards), Some(inwards)) =
         (sender.desired.neighbors.get(&from.key), receiver.desired.neighbors.get(&to.key))
     else {
@@ -103,7 +105,8 @@ fn export(
     if internal && held.source == RouteSource::Internal && !reflected {
         return None;
     }
-    let attributes = decide(neighbor.export.as_ref(), internal, prefix, held.source, held.attributes.clone())?;
+    let attributes =
+        decide(neighbor.export.as_ref(), internal, prefix, held.source, held.attributes.clone())?;
     Some(sent(sender, attributes, internal))
 }
 

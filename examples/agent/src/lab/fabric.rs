@@ -80,7 +80,10 @@ impl Machine {
     /// The gateway of its longest static route to an address.
     pub(crate) fn gateway(&self, address: IpAddr) -> Option<IpAddr> {
         let routes = self.routes.iter().filter(|(net, _)| net.contains(&address));
-        routes.filter_map(|(net, via)| Some((net, (*via)?))).max_by_key(|(net, _)| net.prefix_len()).map(|(_, via)| via)
+        routes
+            .filter_map(|(net, via)| Some((net, (*via)?)))
+            .max_by_key(|(net, _)| net.prefix_len())
+            .map(|(_, via)| via)
     }
 
     /// The address of a loopback interface, which answers where a link has none.
@@ -239,7 +242,10 @@ impl Fabric {
             self.way(from, to).ok_or_else(|| unreachable(&format!("no way to {to} in the topology")))?;
         let source = target.local.unwrap_or(source);
         let source = self.find(from, Key::Address(source)).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{source} is not an address of this node"))
+            io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                format!("{source} is not an address of this node"),
+            )
         })?;
         Ok((source, self.find(owner, Key::Address(to))))
     }
@@ -300,18 +306,15 @@ impl Fabric {
         let IpAddr::V4(address) = real.ip() else { return None };
         let index = match &self.by_port {
             None => self.by_real.get(&address).copied(),
-            Some(ports) => {
-                ports.lock().unwrap_or_else(PoisonError::into_inner).get(&real.port()).copied()
-            }
+            Some(ports) => ports.lock().unwrap_or_else(PoisonError::into_inner).get(&real.port()).copied(),
         };
         self.endpoints.get(index?)
     }
 
     /// The endpoint whose listener accepted at a real address.
     fn listener(&self, machine: usize, real: SocketAddr) -> Option<&Endpoint> {
-        self.of(machine).find(|end| {
-            IpAddr::V4(end.real) == real.ip() && end.port.load(Ordering::Acquire) == real.port()
-        })
+        self.of(machine)
+            .find(|end| IpAddr::V4(end.real) == real.ip() && end.port.load(Ordering::Acquire) == real.port())
     }
 }
 
@@ -446,7 +449,12 @@ mod tests {
     }
 
     /// Connects as `from` would, and gives both ends' views: (local of the dialler, accepted).
-    fn connect(fabric: &Arc<Fabric>, from: usize, to: usize, target: &ConnectTarget) -> (SocketAddr, Accepted) {
+    fn connect(
+        fabric: &Arc<Fabric>,
+        from: usize,
+        to: usize,
+        target: &ConnectTarget,
+    ) -> (SocketAddr, Accepted) {
         let listeners = listen(fabric, to);
         let dial = fabric.sockets(from).dial(target).unwrap();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

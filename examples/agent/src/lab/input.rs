@@ -22,11 +22,15 @@ const BUILT_IN: [(&str, &str); 5] = [
 
 /// Reads the lab and says every fault. `None`: something is wrong.
 pub(super) fn load(arguments: &LabArgs) -> Result<Option<Lab>> {
-    let folder = tempfile::tempdir().context("cannot make a temporary folder; set TMPDIR to one that can be written")?;
+    let folder = tempfile::tempdir()
+        .context("cannot make a temporary folder; set TMPDIR to one that can be written")?;
     let built_in: Vec<PathBuf> =
         BUILT_IN.iter().map(|(name, text)| place(folder.path(), name, text)).collect::<Result<_>>()?;
-    let [cluster, topology, policies, pods, values] = built_in.as_slice() else { anyhow::bail!("no built-in lab") };
-    let chosen = |given: &Option<PathBuf>, default: &Path| given.clone().unwrap_or_else(|| default.to_owned());
+    let [cluster, topology, policies, pods, values] = built_in.as_slice() else {
+        anyhow::bail!("no built-in lab")
+    };
+    let chosen =
+        |given: &Option<PathBuf>, default: &Path| given.clone().unwrap_or_else(|| default.to_owned());
     let inputs = Inputs {
         cluster: chosen(&arguments.cluster, cluster),
         topology: chosen(&arguments.topology, topology),

@@ -110,10 +110,7 @@ impl Course<'_> {
         if missing.is_empty() {
             self.progress.say(&format!("converged with {what}"));
         } else {
-            eprintln!(
-                "peerage: not converged with {what} within {:?}; missing:",
-                self.arguments.timeout
-            );
+            eprintln!("peerage: not converged with {what} within {:?}; missing:", self.arguments.timeout);
             missing.iter().for_each(|missing| eprintln!("  {missing}"));
         }
         Ok((Stage::take(self.world), missing))

@@ -1,12 +1,6 @@
 //! A speaker that runs, on either runtime.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 use peerage_core::{Speaker, speaker::Event, time::Instant};

@@ -53,12 +53,7 @@ pub(crate) fn trace_text(
     for (number, hop) in (1..).zip(&hops) {
         let address = hop.address.map_or_else(|| "*".into(), |address| address.to_string());
         let interface = hop.interface.as_deref().unwrap_or("pod");
-        _ = writeln!(
-            out,
-            "{number:2}  {address:15} {:width$}  in {interface:6} {}",
-            name(hop),
-            hop.decision
-        );
+        _ = writeln!(out, "{number:2}  {address:15} {:width$}  in {interface:6} {}", name(hop), hop.decision);
     }
     if arrived {
         _ = writeln!(out, "{:2}  {:15} {:width$}", hops.len() + 1, to.address.to_string(), to.name);
@@ -126,7 +121,8 @@ fn next(
     }
     let learned = if machine.router { lookup(index, to) } else { None };
     let longest = |net: &IpNet| net.prefix_len();
-    let fixed = machine.routes.iter().filter(|(net, _)| net.contains(&to)).max_by_key(|(net, _)| longest(net));
+    let fixed =
+        machine.routes.iter().filter(|(net, _)| net.contains(&to)).max_by_key(|(net, _)| longest(net));
     match (learned, fixed) {
         (Some(route), fixed) if fixed.is_none_or(|(net, _)| longest(net) <= longest(&route.prefix)) => {
             by_table(machine, &route)
@@ -152,6 +148,8 @@ fn by_table(machine: &Machine, route: &Route) -> Step {
             Some((interface, _)) => Step::Out(interface.to_owned(), format!("{prefix} via {next_hop}")),
             None => Step::Nowhere(format!("{prefix} via {next_hop}, which is on no interface")),
         },
-        (PathOrigin::Local(_), _) | (_, None) => Step::Nowhere(format!("{prefix} is its own, nothing answers")),
+        (PathOrigin::Local(_), _) | (_, None) => {
+            Step::Nowhere(format!("{prefix} is its own, nothing answers"))
+        }
     }
 }

@@ -184,9 +184,11 @@ impl World {
             return Ok(Arc::clone(member));
         }
         let (wanted, instance) = name.split_once('/').map_or((name, None), |(node, at)| (node, Some(at)));
-        let node = self.lab.nodes.iter().position(|node| {
-            node.name == wanted || node.container == wanted || node.server == wanted
-        });
+        let node = self
+            .lab
+            .nodes
+            .iter()
+            .position(|node| node.name == wanted || node.container == wanted || node.server == wanted);
         let machine = node.map(|index| index + self.lab.routers.len());
         let of_node: Vec<_> = members
             .iter()
@@ -195,10 +197,13 @@ impl World {
             .collect();
         match of_node.as_slice() {
             [member] => Ok(Arc::clone(member)),
-            [] if node.is_some() => bail!("{wanted} runs no BGP instance{}", instance.map_or_else(
-                || "; no policy selects it".into(), |instance| format!(" {instance}"))),
+            [] if node.is_some() => bail!(
+                "{wanted} runs no BGP instance{}",
+                instance.map_or_else(|| "; no policy selects it".into(), |instance| format!(" {instance}"))
+            ),
             [] => {
-                let mut known: Vec<String> = self.lab.routers.iter().map(|router| router.name.clone()).collect();
+                let mut known: Vec<String> =
+                    self.lab.routers.iter().map(|router| router.name.clone()).collect();
                 known.extend(self.lab.nodes.iter().map(|node| node.name.clone()));
                 bail!("there is no {name}; there are {}", known.join(", "))
             }
@@ -225,7 +230,9 @@ impl World {
             faults.extend(compiled.faults);
             let instances = if self.lab.bgp_enabled { compiled.instances } else { BTreeMap::new() };
             for member in self.members() {
-                let Some(name) = member.instance.as_ref().filter(|_| member.machine == machine) else { continue };
+                let Some(name) = member.instance.as_ref().filter(|_| member.machine == machine) else {
+                    continue;
+                };
                 if !instances.contains_key(name) {
                     let plan = self.quiet(&member)?;
                     changes.push(InstanceChange { node: node.name.clone(), instance: name.clone(), plan });

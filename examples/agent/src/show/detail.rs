@@ -203,7 +203,9 @@ fn down_json(reason: &DownReason) -> Value {
     match reason {
         DownReason::Received(body) => notification("received", body),
         DownReason::Sent(body) => notification("sent", body),
-        other => json!({ "direction": null, "code": null, "subcode": null, "name": other.to_string(), "text": null }),
+        other => {
+            json!({ "direction": null, "code": null, "subcode": null, "name": other.to_string(), "text": null })
+        }
     }
 }
 
@@ -221,7 +223,8 @@ fn capability_text(capability: &Capability) -> String {
         Capability::Multiprotocol(family) => family.to_string(),
         Capability::RouteRefresh => "route refresh".into(),
         Capability::ExtendedNextHop(list) => {
-            let list: Vec<_> = list.iter().map(|(family, afi)| format!("{family} via afi {}", afi.0)).collect();
+            let list: Vec<_> =
+                list.iter().map(|(family, afi)| format!("{family} via afi {}", afi.0)).collect();
             format!("extended next hop ({})", list.join(", "))
         }
         Capability::ExtendedMessage => "extended message".into(),

@@ -11,8 +11,8 @@ use peerage_core::{
     Speaker,
     rib::{Exclusion, Path, PathOrigin, Route, Step},
     speaker::{
-        Desired, DownReason, MessageCounts, NeighborKey, NeighborStatus, PeerAs, PeerId, PeerState, RouteCounts,
-        SessionInfo, SourceId,
+        Desired, DownReason, MessageCounts, NeighborKey, NeighborStatus, PeerAs, PeerId, PeerState,
+        RouteCounts, SessionInfo, SourceId,
     },
     time::Instant,
     wire::{
@@ -158,8 +158,10 @@ fn instance(asn: u32, router_id: &str, version: u64, hostnames: bool) -> Instanc
 #[test]
 fn the_summary_has_frrs_layout() {
     let mut router0 = instance(65000, "10.0.0.0", 12, false);
-    router0.neighbors =
-        vec![neighbor("net0", 65010, "tor0", (16, 15), (5, 13)), neighbor("net1", 65011, "tor1", (16, 16), (5, 13))];
+    router0.neighbors = vec![
+        neighbor("net0", 65010, "tor0", (16, 15), (5, 13)),
+        neighbor("net1", 65011, "tor1", (16, 16), (5, 13)),
+    ];
     router0.routes = vec![route("10.0.0.0/32", local()), route("172.20.20.0/24", local())];
     assert_eq!(
         summary_text(&router0),
@@ -257,17 +259,18 @@ Displayed  4 routes and 5 total paths
     );
     tor0.show_hostname = false;
     let text = table_text(&tor0);
-    assert!(text.contains("*> 10.0.0.1/32                                  0.0.0.0                  "), "{text}");
+    assert!(
+        text.contains("*> 10.0.0.1/32                                  0.0.0.0                  "),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_value_that_is_too_wide_goes_on_in_the_next_line() {
     let mut instance = instance(1, "0.0.0.1", 1, false);
     let name = "a-name-of-an-interface-that-is-longer-than-the-column";
-    instance.routes = vec![route(
-        "10.0.0.0/8",
-        learned(name, "x", SessionKind::External, attributes("2", None, None)),
-    )];
+    instance.routes =
+        vec![route("10.0.0.0/8", learned(name, "x", SessionKind::External, attributes("2", None, None)))];
     let text = table_text(&instance);
     let line = format!("\n*> 10.0.0.0/8                                   {name}\n{:36}", "");
     assert!(text.contains(&line), "{text}");
@@ -289,7 +292,10 @@ fn the_json_says_null_where_nothing_was_measured() {
     router0.neighbors = vec![neighbor("net0", 65010, "tor0", (16, 15), (5, 13))];
     router0.routes = vec![
         route("10.0.0.0/32", local()),
-        route("10.0.0.1/32", learned("net0", "tor0", SessionKind::External, attributes("65010", Some(0), None))),
+        route(
+            "10.0.0.1/32",
+            learned("net0", "tor0", SessionKind::External, attributes("65010", Some(0), None)),
+        ),
     ];
     let summary = summary_json(&router0);
     assert!(summary["ribMemory"].is_null() && summary["peerMemory"].is_null());
