@@ -84,7 +84,10 @@ fn vtysh(arguments: &[Word]) -> Result<Exec, ExecError> {
         commands.push(command.clone());
     }
     if commands.is_empty() {
-        return Err(ExecError { offset: 0, message: "vtysh without commands; expected vtysh -c 'COMMAND'".into() });
+        return Err(ExecError {
+            offset: 0,
+            message: "vtysh without commands; expected vtysh -c 'COMMAND'".into(),
+        });
     }
     Ok(Exec::Vtysh(commands))
 }

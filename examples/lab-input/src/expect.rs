@@ -150,9 +150,9 @@ impl Graph {
         for (index, router) in lab.routers.iter().enumerate() {
             for (key, neighbor) in &router.desired.neighbors {
                 let other = match key {
-                    NeighborKey::Interface(interface) => lab.other_end(&router.name, interface).map(|end| {
-                        (end.node.as_str(), vec![NeighborKey::Interface(end.interface.clone())])
-                    }),
+                    NeighborKey::Interface(interface) => lab
+                        .other_end(&router.name, interface)
+                        .map(|end| (end.node.as_str(), vec![NeighborKey::Interface(end.interface.clone())])),
                     NeighborKey::Address(address) => lab.owner(*address).map(|owner| {
                         let own = router.connected.iter().map(|attached| attached.address.addr());
                         (owner, own.map(NeighborKey::Address).collect())
@@ -161,7 +161,9 @@ impl Graph {
                 };
                 let Some((other, keys)) = other else { continue };
                 // Each session once, from the end that comes first.
-                for (other_index, other) in lab.routers.iter().enumerate().skip(index + 1).filter(|(_, router)| router.name == other) {
+                for (other_index, other) in
+                    lab.routers.iter().enumerate().skip(index + 1).filter(|(_, router)| router.name == other)
+                {
                     for back in &keys {
                         let Some(answer) = other.desired.neighbors.get(back) else { continue };
                         if !dials(lab, &router.name, neighbor, key, back)
@@ -212,9 +214,10 @@ impl Graph {
             families,
             neighbor: None,
         };
-        let router = lab.routers.iter().position(|router| {
-            router.connected.iter().any(|attached| attached.address.addr() == address)
-        });
+        let router = lab
+            .routers
+            .iter()
+            .position(|router| router.connected.iter().any(|attached| attached.address.addr() == address));
         let source = lab.source_for(&node.name, address);
         let there = router.zip(source).and_then(|(index, source)| {
             let key = NeighborKey::Address(source);
@@ -226,7 +229,9 @@ impl Graph {
             None => self.sessions.push(Session {
                 a: node.name.clone(),
                 a_key: address.to_string(),
-                b: router.and_then(|index| lab.routers.get(index)).map_or(String::new(), |router| router.name.clone()),
+                b: router
+                    .and_then(|index| lab.routers.get(index))
+                    .map_or(String::new(), |router| router.name.clone()),
                 b_key: source.map_or(String::new(), |source| source.to_string()),
                 down: Some("no router has this address and the node as its neighbour".into()),
             }),
@@ -285,7 +290,7 @@ impl Graph {
                     IpNet::V6(ipnet::Ipv6Net::default())
                 };
                 let mut walk = Walk { graph: self, prefix, visited: vec![edge.from], routers };
-                walk.over(edge, &[], true);
+                walk.over(edge, &[]);
             }
         }
     }
@@ -308,14 +313,16 @@ impl Walk<'_> {
             let reflected = learned.is_some_and(|learned| learned.client.0) || edge.client.1;
             let inside = learned.is_some_and(|learned| !learned.external) && !edge.external;
             if edge.open.0 && (!inside || reflected) {
-                self.over(edge, as_path, false);
+                self.over(edge, as_path);
             }
         }
     }
 
-    fn over(&mut self, edge: &Edge, as_path: &[u32], made_up: bool) {
+    fn over(&mut self, edge: &Edge, as_path: &[u32]) {
         let graph = self.graph;
-        let (Some(from), Some(to)) = (graph.speakers.get(edge.from), graph.speakers.get(edge.to)) else { return };
+        let (Some(from), Some(to)) = (graph.speakers.get(edge.from), graph.speakers.get(edge.to)) else {
+            return;
+        };
         let family = if self.prefix.addr().is_ipv4() { Family::IPV4_UNICAST } else { Family::IPV6_UNICAST };
         if self.visited.contains(&edge.to) || !edge.open.1 || !edge.families.contains(&family) {
             return;
@@ -328,16 +335,14 @@ impl Walk<'_> {
             return;
         }
         if let Some(routes) = self.routers.get_mut(&to.name) {
-            let better = routes.get(&self.prefix).is_none_or(|known| {
-                known.from.is_some() && known.as_path.len() > as_path.len()
-            });
+            let better = routes
+                .get(&self.prefix)
+                .is_none_or(|known| known.from.is_some() && known.as_path.len() > as_path.len());
             if better {
                 let route = Route { from: Some(edge.key.clone()), as_path: as_path.clone() };
                 routes.insert(self.prefix, route);
             }
         }
-        // A default route that is made up for a neighbour is passed on by it like any other.
-        let _ = made_up;
         self.visited.push(edge.to);
         self.on(edge.to, &as_path, Some(edge));
         self.visited.pop();
@@ -395,7 +400,9 @@ fn family(afi: &str, safi: &str) -> Option<Family> {
 
 /// A policy without a selector is for every node.
 fn selects(policy: &CiliumBGPPeeringPolicy, node: &Node) -> bool {
-    let Some(selector) = policy.spec.as_ref().and_then(|spec| spec.node_selector.as_ref()) else { return true };
+    let Some(selector) = policy.spec.as_ref().and_then(|spec| spec.node_selector.as_ref()) else {
+        return true;
+    };
     let LabelSelector { match_labels, match_expressions } = selector;
     let equal = match_labels.iter().flatten().all(|(key, value)| node.labels.get(key) == Some(value));
     equal

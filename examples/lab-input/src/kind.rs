@@ -122,7 +122,11 @@ pub(crate) fn read(document: &Document, faults: &mut Vec<Fault>) -> Cluster {
         faults.push(error(document, "nodes", "a cluster without nodes; expected a list of roles"));
     }
     if control_planes == 0 && workers > 0 {
-        faults.push(error(document, "nodes", "no node has the role control-plane; Kind makes no such cluster"));
+        faults.push(error(
+            document,
+            "nodes",
+            "no node has the role control-plane; Kind makes no such cluster",
+        ));
     }
     networks(document, &mut nodes, faults);
     Cluster { name, nodes }
@@ -177,7 +181,11 @@ impl KindNode {
             fault
         };
         let Some(kind) = text(patch, "kind", faults) else {
-            faults.push(about(error(patch, "", "a patch without kind; expected InitConfiguration or JoinConfiguration")));
+            faults.push(about(error(
+                patch,
+                "",
+                "a patch without kind; expected InitConfiguration or JoinConfiguration",
+            )));
             return;
         };
         let expected = if first { "InitConfiguration" } else { "JoinConfiguration" };
@@ -209,7 +217,9 @@ impl KindNode {
         self.addresses.clear();
         for part in value.split(',') {
             match part.trim().parse::<IpAddr>() {
-                Ok(address) if self.addresses.iter().any(|(other, _)| other.is_ipv4() == address.is_ipv4()) => {
+                Ok(address)
+                    if self.addresses.iter().any(|(other, _)| other.is_ipv4() == address.is_ipv4()) =>
+                {
                     faults.push(error(patch, path, format!("{address} is a second address of one family")));
                 }
                 Ok(address) => {
@@ -310,12 +320,20 @@ fn room(subnet: IpNet) -> &'static str {
 /// The first networks of a node's size in `subnet`, `count` of them at most.
 fn slices(subnet: IpNet, count: usize) -> Vec<IpNet> {
     match subnet {
-        IpNet::V4(net) if net.prefix_len() <= NODE_MASK.0 => {
-            net.subnets(NODE_MASK.0).into_iter().flatten().take(count).map(|net: Ipv4Net| net.into()).collect()
-        }
-        IpNet::V6(net) if net.prefix_len() <= NODE_MASK.1 => {
-            net.subnets(NODE_MASK.1).into_iter().flatten().take(count).map(|net: Ipv6Net| net.into()).collect()
-        }
+        IpNet::V4(net) if net.prefix_len() <= NODE_MASK.0 => net
+            .subnets(NODE_MASK.0)
+            .into_iter()
+            .flatten()
+            .take(count)
+            .map(|net: Ipv4Net| net.into())
+            .collect(),
+        IpNet::V6(net) if net.prefix_len() <= NODE_MASK.1 => net
+            .subnets(NODE_MASK.1)
+            .into_iter()
+            .flatten()
+            .take(count)
+            .map(|net: Ipv6Net| net.into())
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -31,6 +31,4 @@ mod words;
 mod yaml;
 
 pub use load::{Inputs, load};
-pub use model::{
-    Attached, Defaults, Gateway, Lab, Link, LinkEnd, Node, Pod, Router, Show, StaticRoute,
-};
+pub use model::{Attached, Defaults, Gateway, Lab, Link, LinkEnd, Node, Pod, Router, Show, StaticRoute};

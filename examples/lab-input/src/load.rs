@@ -45,8 +45,8 @@ pub fn load(inputs: &Inputs) -> (Option<Lab>, Vec<Fault>) {
     let mut faults = Vec::new();
     let cluster = document(&inputs.cluster, "--cluster", &mut faults)
         .map(|document| (kind::read(&document, &mut faults), Arc::new(document)));
-    let topology =
-        document(&inputs.topology, "--topology", &mut faults).map(|document| topo::read(&document, &mut faults));
+    let topology = document(&inputs.topology, "--topology", &mut faults)
+        .map(|document| topo::read(&document, &mut faults));
     let joined = match (&cluster, &topology) {
         (Some((cluster, _)), Some(topology)) => Some(join(cluster, topology, &mut faults)),
         _ => None,
@@ -58,14 +58,14 @@ pub fn load(inputs: &Inputs) -> (Option<Lab>, Vec<Fault>) {
     let manifests = Snapshot::load(&inputs.manifests);
     faults.extend(manifests.faults().into_iter().filter(|fault| is_ours(fault, inputs)));
     let mut lab = None;
-    if let (Some((cluster, document)), Some(topology), Some(joined)) = (cluster, topology, joined) {
-        let (snapshot, nodes) = nodes(&cluster, &document, &joined, &manifests, &mut faults);
+    if let (Some((cluster, document)), Some(topology), Some(joined)) = (&cluster, &topology, &joined) {
+        let (snapshot, nodes) = nodes(cluster, document, joined, &manifests, &mut faults);
         let mut placement = Placement::default();
         for document in pod_documents(&inputs.manifests) {
             placement.read(&document, &nodes, &mut faults);
         }
         if usable {
-            let Topology { name, links, .. } = topology;
+            let (name, links) = (topology.name.clone(), topology.links.clone());
             let pods = placement.pods;
             lab = Some(Lab { name, routers, nodes, links, pods, snapshot, bgp_enabled, notices: Vec::new() });
         }

@@ -39,7 +39,8 @@ impl Lab {
 
     /// Who has an address, by its name in the topology. A router comes before a server.
     pub fn owner(&self, address: IpAddr) -> Option<&str> {
-        let has = |connected: &[Attached]| connected.iter().any(|attached| attached.address.addr() == address);
+        let has =
+            |connected: &[Attached]| connected.iter().any(|attached| attached.address.addr() == address);
         let router = self.routers.iter().find(|router| has(&router.connected)).map(|router| &router.name);
         let node = || self.nodes.iter().find(|node| has(&node.connected)).map(|node| &node.server);
         router.or_else(node).map(String::as_str)
@@ -68,9 +69,7 @@ fn source(connected: &[Attached], routes: &[StaticRoute], peer: IpAddr) -> Optio
     let far = routes.iter().filter(|route| route.prefix.contains(&peer));
     let far = far.max_by_key(|route| route.prefix.prefix_len());
     match (near, far) {
-        (Some(near), far)
-            if far.is_none_or(|far| far.prefix.prefix_len() <= near.address.prefix_len()) =>
-        {
+        (Some(near), far) if far.is_none_or(|far| far.prefix.prefix_len() <= near.address.prefix_len()) => {
             Some(near.address.addr())
         }
         (_, Some(StaticRoute { gateway: Gateway::Via { address, interface }, .. })) => connected

@@ -91,7 +91,12 @@ impl Placement {
                 faults.push(notice(document, &path, "no node fits: the pod is not placed"));
             }
             let address = node.and_then(|node| self.address(node));
-            self.pods.push(Pod { name: name.clone(), namespace, node: node.map(|node| node.name.clone()), address });
+            self.pods.push(Pod {
+                name: name.clone(),
+                namespace,
+                node: node.map(|node| node.name.clone()),
+                address,
+            });
         }
         for fault in faults.iter_mut().skip(before) {
             fault.object = Some(format!("Pod/{name}"));

@@ -92,7 +92,11 @@ pub(crate) fn read(document: &Document, faults: &mut Vec<Fault>) -> Topology {
     }
     let names = keys(document, "topology.nodes", faults);
     if names.is_empty() {
-        faults.push(error(document, "topology.nodes", "a topology without nodes; expected a mapping of them"));
+        faults.push(error(
+            document,
+            "topology.nodes",
+            "a topology without nodes; expected a mapping of them",
+        ));
     }
     let links = links(document, &names, faults);
     let mut management = Management::read(document, faults);
@@ -163,8 +167,9 @@ impl Management {
 
     /// The one that a node asks for.
     fn take(&mut self, text: &str) -> Result<IpNet, String> {
-        let address =
-            text.parse().map_err(|_| format!("`{text}` is not an IPv4 address; expected one of {}", self.subnet))?;
+        let address = text
+            .parse()
+            .map_err(|_| format!("`{text}` is not an IPv4 address; expected one of {}", self.subnet))?;
         if !self.subnet.contains(&address) {
             return Err(format!("{address} is not in {}, the management network", self.subnet));
         }
@@ -185,7 +190,9 @@ fn links(document: &Document, names: &[String], faults: &mut Vec<Fault>) -> Vec<
             match (key.as_str(), yaml::value(document, &path)) {
                 ("endpoints", _) => {}
                 ("type", Some(Value::String(kind))) if kind == "veth" => {}
-                ("type", _) => faults.push(error(document, &path, "expected veth, the only kind of link here")),
+                ("type", _) => {
+                    faults.push(error(document, &path, "expected veth, the only kind of link here"))
+                }
                 _ => faults.push(notice(document, &path, "no effect in the lab")),
             }
         }

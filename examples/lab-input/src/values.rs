@@ -25,7 +25,11 @@ pub(crate) fn read(document: &Document, faults: &mut Vec<Fault>) -> bool {
                     format!("{ENABLED} is not set, which in Cilium means false: no node runs an agent"),
                 )),
                 Some(other) => {
-                    faults.push(error(document, parent, format!("expected a mapping, found {}", kind(other))));
+                    faults.push(error(
+                        document,
+                        parent,
+                        format!("expected a mapping, found {}", kind(other)),
+                    ));
                 }
             }
             false

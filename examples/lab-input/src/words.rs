@@ -143,8 +143,14 @@ mod tests {
 
     #[test]
     fn quotes() {
-        assert_eq!(texts("ip  addr\tadd 10.0.0.1/32 dev lo "), ["ip", "addr", "add", "10.0.0.1/32", "dev", "lo"]);
-        assert_eq!(texts("vtysh -c ' a b' -c \"c \\\"d\\\" \\e\""), ["vtysh", "-c", " a b", "-c", "c \"d\" \\e"]);
+        assert_eq!(
+            texts("ip  addr\tadd 10.0.0.1/32 dev lo "),
+            ["ip", "addr", "add", "10.0.0.1/32", "dev", "lo"]
+        );
+        assert_eq!(
+            texts("vtysh -c ' a b' -c \"c \\\"d\\\" \\e\""),
+            ["vtysh", "-c", " a b", "-c", "c \"d\" \\e"]
+        );
         assert_eq!(texts("a'b'\"c\"d\\ e ''"), ["abcd e", ""]);
         assert_eq!(texts("a # b 'c\nd#e"), ["a", "d#e"]);
         assert_eq!(texts("a && b; c"), ["a", "&&", "b;", "c"]);

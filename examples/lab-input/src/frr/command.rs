@@ -179,9 +179,9 @@ fn neighbor(words: &[&str]) -> Result<Option<Setting>, String> {
         },
         ["remote-as", "external"] => Setting::RemoteAs(PeerAs::External),
         ["remote-as", "internal"] => Setting::RemoteAs(PeerAs::Internal),
-        ["remote-as", asn] => Setting::RemoteAs(PeerAs::Number(as_number(asn).map_err(|message| {
-            format!("{message}, external or internal")
-        })?)),
+        ["remote-as", asn] => Setting::RemoteAs(PeerAs::Number(
+            as_number(asn).map_err(|message| format!("{message}, external or internal"))?,
+        )),
         ["default-originate"] => Setting::DefaultOriginate,
         ["timers", "connect", seconds] => match seconds.parse() {
             Ok(seconds @ 1..) => Setting::ConnectRetry(seconds),

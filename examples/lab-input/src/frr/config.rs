@@ -231,7 +231,13 @@ impl Config {
 }
 
 impl Bgp {
-    fn neighbor(&mut self, name: &str, setting: Setting, family: Family, place: &Place) -> Result<(), String> {
+    fn neighbor(
+        &mut self,
+        name: &str,
+        setting: Setting,
+        family: Family,
+        place: &Place,
+    ) -> Result<(), String> {
         let new = Peer::new(place, self.default_ipv4);
         let address = name.parse::<IpAddr>().ok();
         if let Some(IpAddr::V6(address)) = address
@@ -266,7 +272,10 @@ impl Bgp {
                 }
                 let of_group = self.peer(name, address)?.group.clone();
                 if let Some(group) = of_group
-                    && self.groups.get(&group).is_some_and(|group| group.asn.is_some_and(|other| other != asn))
+                    && self
+                        .groups
+                        .get(&group)
+                        .is_some_and(|group| group.asn.is_some_and(|other| other != asn))
                 {
                     return Err(format!("its peer group {group} has another remote-as already"));
                 }
@@ -282,7 +291,9 @@ impl Bgp {
 
     fn join(&mut self, name: &str, address: Option<IpAddr>, group: &str, new: Peer) -> Result<(), String> {
         let Some(of_group) = self.groups.get(group).map(|group| group.asn) else {
-            return Err(format!("there is no peer group {group}; `neighbor {group} peer-group` has to come first"));
+            return Err(format!(
+                "there is no peer group {group}; `neighbor {group} peer-group` has to come first"
+            ));
         };
         if self.groups.contains_key(name) {
             return Err(format!("{name} is a peer group, which cannot be in another"));

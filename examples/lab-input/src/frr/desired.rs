@@ -167,8 +167,11 @@ fn neighbor(
         SessionKind::External => Some(said().find_map(|peer| peer.multihop).unwrap_or(1)),
     };
     neighbor.timers = timers(bgp, own, group);
-    neighbor.default_originate =
-        said().flat_map(|peer| &peer.default_originate).copied().filter(|family| families.contains(family)).collect();
+    neighbor.default_originate = said()
+        .flat_map(|peer| &peer.default_originate)
+        .copied()
+        .filter(|family| families.contains(family))
+        .collect();
     neighbor.families = families;
     neighbor.extended_next_hop = matches!(key, NeighborKey::Interface(_));
     neighbor.import = policy.clone();
@@ -224,9 +227,9 @@ fn source(
     let own = || host.connected.iter().map(|attached| (&attached.interface, attached.address.addr()));
     let found = match source.parse::<IpAddr>() {
         Ok(wanted) => own().map(|(_, address)| address).find(|address| *address == wanted && fits(address)),
-        Err(_) => {
-            own().find(|(interface, address)| *interface == source && fits(address)).map(|(_, address)| address)
-        }
+        Err(_) => own()
+            .find(|(interface, address)| *interface == source && fits(address))
+            .map(|(_, address)| address),
     };
     if found.is_none() {
         faults.push(place.error(format!(
