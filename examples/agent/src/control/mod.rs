@@ -9,7 +9,7 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use client::{ask, change, show};
+pub(crate) use client::{change, show};
 pub(crate) use path::default_socket;
 pub(crate) use server::Server;
 
@@ -84,7 +84,7 @@ mod tests {
         os::unix::{fs::PermissionsExt as _, net::UnixStream},
     };
 
-    use super::*;
+    use super::{client::ask, *};
 
     fn serve(path: &std::path::Path) -> Server {
         Server::start(path, |request| match request {

@@ -89,7 +89,8 @@ fn make_room(path: &Path) -> Result<()> {
 
 /// Binds in a folder that is closed to others and moves the socket to its place when it is, too.
 fn bind(path: &Path) -> Result<UnixListener> {
-    let place = path.parent().unwrap_or(Path::new("")).join(format!(".peerage-{}", std::process::id()));
+    let place =
+        path.parent().unwrap_or_else(|| Path::new("")).join(format!(".peerage-{}", std::process::id()));
     let inner = place.join("s");
     let remedy = || {
         format!(

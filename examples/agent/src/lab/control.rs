@@ -8,6 +8,7 @@ use peerage_kubernetes::{Fault, Severity, Snapshot};
 
 use super::{
     converge,
+    stop::Stop,
     world::{InstanceChange, World},
 };
 use crate::{
@@ -20,11 +21,11 @@ use crate::{
 const SETTLE: Duration = Duration::from_secs(15);
 
 /// Answers one request.
-pub(crate) fn answer(world: &World, request: Request) -> Response {
+pub(crate) fn answer(world: &World, stop: &Stop, request: Request) -> Response {
     let result = match request {
         Request::Show { show, node, format } => self::show(world, &show, &node, format).map(Response::done),
-        Request::Apply { files } => change(world, &files, false),
-        Request::Delete { files } => change(world, &files, true),
+        Request::Apply { files } => change(world, stop, &files, false),
+        Request::Delete { files } => change(world, stop, &files, true),
     };
     result.unwrap_or_else(|error| Response::failed(format!("{error:#}")))
 }
@@ -73,7 +74,7 @@ fn show(world: &World, what: &What, name: &str, format: Format) -> Result<String
 
 /// Applies or deletes objects and waits until the lab has settled. What is wrong with one object keeps
 /// no other from being changed.
-fn change(world: &World, files: &[File], delete: bool) -> Result<Response> {
+fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Response> {
     let mut read = Snapshot::new();
     for file in files {
         read.read(&file.name, &file.text);
@@ -97,7 +98,7 @@ fn change(world: &World, files: &[File], delete: bool) -> Result<Response> {
     let (changes, compiled) = world.apply()?;
     faults.extend(compiled);
     changes.iter().for_each(|change| output.push_str(&change_text(change)));
-    if let Err(missing) = converge::wait(world, SETTLE) {
+    if let Err(missing) = converge::wait(world, SETTLE, stop) {
         faults.extend(missing.into_iter().map(|missing| Fault::error("missing", missing)));
     }
     for router in &world.lab.routers {

@@ -16,6 +16,7 @@ use peerage_core::speaker::{Desired, NeighborKey, NeighborStatus, PeerState};
 
 use super::{
     expect,
+    stop::Stop,
     world::{FAMILY, Member, World},
 };
 
@@ -45,6 +46,9 @@ pub(super) struct Look {
     version: u64,
 }
 
+/// What of a speaker has to stand still: its table's version, its neighbours' states and counts.
+type Figures = (u64, Vec<(PeerState, u32, u32)>);
+
 /// All speakers, as they were looked at one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct View {
@@ -52,7 +56,7 @@ pub(super) struct View {
 }
 
 /// Waits until the lab has converged; else says what is missing.
-pub(crate) fn wait(world: &World, limit: Duration) -> Result<(), Vec<String>> {
+pub(crate) fn wait(world: &World, limit: Duration, stop: &Stop) -> Result<(), Vec<String>> {
     let start = Instant::now();
     let mut still_since = Instant::now();
     let mut last = None;
@@ -66,6 +70,9 @@ pub(crate) fn wait(world: &World, limit: Duration) -> Result<(), Vec<String>> {
         last = Some(figures);
         if missing.is_empty() && still_since.elapsed() >= STILL {
             return Ok(());
+        }
+        if stop.requested() {
+            return Err(vec!["interrupted".into()]);
         }
         if start.elapsed() >= limit {
             return Err(if missing.is_empty() {
@@ -239,7 +246,7 @@ impl View {
     }
 
     /// What has to stand still: states, counts and tables. KEEPALIVEs and clocks go on.
-    fn figures(&self) -> Vec<(u64, Vec<(PeerState, u32, u32)>)> {
+    fn figures(&self) -> Vec<Figures> {
         let of = |look: &Look| {
             let neighbors = look.status.values().map(|status| {
                 let counts = status.routes.get(&FAMILY).copied().unwrap_or_default();

@@ -36,7 +36,7 @@ impl Stage {
             out += &heading(name, "show bgp ipv4 summary wide");
             out += &show::summary_text(instance);
         }
-        let center = self.routers.iter().find(|(name, _)| name == "router0").or(self.routers.first());
+        let center = self.routers.iter().find(|(name, _)| name == "router0").or_else(|| self.routers.first());
         if let Some((name, instance)) = center {
             out += &heading(name, "show bgp ipv4 wide");
             out += &show::table_text(instance);

@@ -14,7 +14,7 @@ use peerage_core::{
     policy::{Policy, RoutePolicy as _, RouteSource, RouteView, Verdict},
     speaker::Neighbor,
     wire::{
-        Asn,
+        Asn, Origin,
         attr::{PathAttributes, Segment, SegmentKind},
     },
 };
@@ -158,16 +158,27 @@ fn path(attributes: &PathAttributes) -> impl Iterator<Item = Asn> {
     attributes.as_path.segments.iter().flat_map(|segment| segment.asns.iter().copied())
 }
 
+/// How good a route is, in the order of the decision.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    local: bool,
+    preference: u32,
+    length: Reverse<usize>,
+    origin: Reverse<Origin>,
+    external: bool,
+    path: Reverse<Vec<Asn>>,
+}
+
 /// The decision as far as it matters for who hears of a prefix; higher is better. The path itself stands
 /// last, so that the order in which neighbours are asked does not matter.
-fn rank(held: &Held) -> (bool, u32, Reverse<usize>, Reverse<u8>, bool, Reverse<Vec<Asn>>) {
+fn rank(held: &Held) -> Rank {
     let attributes = &held.attributes;
-    (
-        held.source == RouteSource::Local,
-        attributes.local_pref.unwrap_or(100),
-        Reverse(path(attributes).count()),
-        Reverse(attributes.origin as u8),
-        held.source != RouteSource::Internal,
-        Reverse(path(attributes).collect()),
-    )
+    Rank {
+        local: held.source == RouteSource::Local,
+        preference: attributes.local_pref.unwrap_or(100),
+        length: Reverse(path(attributes).count()),
+        origin: Reverse(attributes.origin),
+        external: held.source != RouteSource::Internal,
+        path: Reverse(path(attributes).collect()),
+    }
 }

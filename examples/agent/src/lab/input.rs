@@ -1,12 +1,13 @@
 //! Which files a lab is made of: the user's, or those that are built in.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
-use peerage_kubernetes::{Fault, Severity};
+use peerage_kubernetes::{Fault, Severity, plan};
 use peerage_lab_input::{Inputs, Lab};
 
 use crate::cli::LabArgs;
@@ -42,6 +43,12 @@ pub(super) fn load(arguments: &LabArgs) -> Result<Option<Lab>> {
         values: Some(chosen(&arguments.values, values)),
     };
     let (lab, mut faults) = peerage_lab_input::load(&inputs);
+    if let Some(lab) = &lab {
+        // What is wrong with objects together is said before anything runs, too.
+        faults.extend(plan(&lab.snapshot).faults);
+        let mut seen = BTreeSet::new();
+        faults.retain(|fault| seen.insert(fault.clone()));
+    }
     for fault in &mut faults {
         if let Ok(name) = Path::new(&fault.file).strip_prefix(folder.path()) {
             fault.file = format!("(built in)/{}", name.display());

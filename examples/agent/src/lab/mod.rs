@@ -14,18 +14,17 @@ mod fabric;
 mod input;
 mod node;
 mod progress;
+mod stop;
 mod trace;
 mod world;
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, mpsc},
-};
+use std::{process::ExitCode, sync::Arc};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use course::Stage;
 use progress::Progress;
 use serde_json::{Value, json};
+use stop::Stop;
 use world::World;
 
 use crate::{
@@ -37,8 +36,7 @@ use crate::{
 pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
     let Some(mut lab) = input::load(arguments)? else { return Ok(ExitCode::FAILURE) };
     let progress = Arc::new(Progress::start());
-    let (stop, stopped) = mpsc::channel();
-    ctrlc::set_handler(move || _ = stop.send(())).context("cannot watch for Ctrl-C")?;
+    let stop = Stop::watch()?;
     let cluster = std::mem::take(&mut lab.snapshot);
     let world = World::start(lab, cluster, arguments.runtime, arguments.loopback, Arc::clone(&progress))?;
     let world = Arc::new(world);
@@ -47,20 +45,18 @@ pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
         // Before the course: a socket in use is said at once.
         let socket = arguments.socket.clone().unwrap_or_else(default_socket);
         let answering = Arc::clone(&world);
-        control = Some(Server::start(&socket, move |request| control::answer(&answering, request))?);
+        let stop = Arc::clone(&stop);
+        control = Some(Server::start(&socket, move |request| control::answer(&answering, &stop, request))?);
     }
-    let course = Course { world: &world, arguments, progress: &progress };
+    let course = Course { world: &world, arguments, progress: &progress, stop: &stop };
     let result = course.run();
-    let converged = match &result {
-        Ok(missing) => missing.is_empty(),
-        Err(_) => false,
-    };
-    if let (Ok(_), Some(control)) = (&result, &control) {
+    let converged = result.as_ref().is_ok_and(Vec::is_empty);
+    if let (Ok(_), Some(control), false) = (&result, &control, stop.requested()) {
         progress.say(&format!(
             "the lab is up; `peerage show routes` asks it at {}, Ctrl-C ends it",
             control.path().display()
         ));
-        _ = stopped.recv();
+        stop.wait();
     }
     drop(control);
     world.shutdown();
@@ -73,6 +69,7 @@ struct Course<'a> {
     world: &'a Arc<World>,
     arguments: &'a LabArgs,
     progress: &'a Progress,
+    stop: &'a Stop,
 }
 
 impl Course<'_> {
@@ -106,7 +103,7 @@ impl Course<'_> {
 
     /// Waits for a stage and says how it went.
     fn stage(&self, what: &str) -> Result<(Stage, Vec<String>)> {
-        let missing = converge::wait(self.world, self.arguments.timeout).err().unwrap_or_default();
+        let missing = converge::wait(self.world, self.arguments.timeout, self.stop).err().unwrap_or_default();
         if missing.is_empty() {
             self.progress.say(&format!("converged with {what}"));
         } else {
