@@ -108,3 +108,9 @@ impl<const N: usize> TimerTable<N> {
         }
     }
 }
+
+/// An interval shortened at random to between three quarters and all of it (RFC 4271 §10). `random` is a
+/// fraction in 0..=65,535.
+pub fn jittered(interval: Duration, random: u16) -> Duration {
+    interval - interval / 4 * u32::from(random) / 65_536
+}

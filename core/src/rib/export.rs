@@ -99,7 +99,7 @@ pub(super) struct Window {
     /// What stands there.
     pub(super) slot: SmallVec<[u8; 32]>,
     /// Members that have not passed it yet.
-    waiting: usize,
+    pub(super) waiting: usize,
 }
 
 /// A prefix to send, as it was when the batch was sorted.
@@ -214,10 +214,6 @@ pub(super) enum Polled {
 }
 
 impl Export {
-    pub(super) fn group(&self, member: u16) -> Option<&Group> {
-        self.groups.get(self.members.get(&member)?.group)?.as_ref()
-    }
-
     pub(super) fn lane(&self, group: usize, lane: usize) -> Option<&Lane> {
         self.groups.get(group)?.as_ref()?.lanes.get(lane)?.as_ref()
     }

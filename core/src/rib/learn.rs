@@ -7,14 +7,13 @@ use super::{
     attrs::{AttrId, AttrKey, Class},
     metric,
     plane::Plane,
-    table::{Address, V6},
+    table::Address,
 };
 use crate::{
     speaker::Reachability,
     wire::{
         Family, MessageError, SessionKind, Update,
         attr::{self, AttributeContext, AttributeFault, FaultReason, MpReach, Outcome, code, flag},
-        nlri::{Ipv4Prefixes, Ipv6Prefixes},
     },
 };
 
@@ -47,20 +46,25 @@ impl Rib {
         let v4 = context.families.contains(&Family::IPV4_UNICAST);
         let v6 = context.families.contains(&Family::IPV6_UNICAST);
         if v4 {
-            self.v4.withdraw_field::<Ipv4Field>(&mut self.shared, source, update.withdrawn)?;
+            self.v4.withdraw_field(&mut self.shared, source, update.withdrawn)?;
         }
         if let Some(gone) = split.mp_unreach {
             match gone.family {
                 Family::IPV4_UNICAST if v4 => {
-                    self.v4.withdraw_field::<Ipv4Field>(&mut self.shared, source, gone.withdrawn)?;
+                    self.v4.withdraw_field(&mut self.shared, source, gone.withdrawn)?;
                 }
                 Family::IPV6_UNICAST if v6 => {
-                    self.v6.withdraw_field::<Ipv6Field>(&mut self.shared, source, gone.withdrawn)?;
+                    self.v6.withdraw_field(&mut self.shared, source, gone.withdrawn)?;
                 }
                 _ => {}
             }
         }
-        let reach = split.mp_reach.filter(|reach| context.families.contains(&reach.family));
+        let reach = split.mp_reach.filter(|reach| match reach.family {
+            Family::IPV4_UNICAST => v4,
+            Family::IPV6_UNICAST => v6,
+            // Negotiated or not, there is no table for it.
+            _ => false,
+        });
         if split.truncated {
             let fault =
                 AttributeFault { code: 0, outcome: Outcome::TreatAsWithdraw, reason: FaultReason::Truncated };
@@ -74,7 +78,7 @@ impl Rib {
             let set = (!split.truncated)
                 .then(|| self.attribute_set(&split.rest, &[], context, &mut report))
                 .flatten();
-            self.v4.announce_field::<Ipv4Field>(&mut self.shared, source, update.nlri, set, &mut report)?;
+            self.v4.announce_field(&mut self.shared, source, update.nlri, set, &mut report)?;
         }
         if let Some(reach) = reach {
             let next_hop = mp_next_hop(&reach)?;
@@ -84,10 +88,10 @@ impl Rib {
             let (shared, report) = (&mut self.shared, &mut report);
             match reach.family {
                 Family::IPV4_UNICAST => {
-                    self.v4.announce_field::<Ipv4Field>(shared, source, reach.nlri, set, report)?;
+                    self.v4.announce_field(shared, source, reach.nlri, set, report)?;
                 }
                 Family::IPV6_UNICAST => {
-                    self.v6.announce_field::<Ipv6Field>(shared, source, reach.nlri, set, report)?;
+                    self.v6.announce_field(shared, source, reach.nlri, set, report)?;
                 }
                 _ => {}
             }
@@ -142,53 +146,13 @@ fn mp_next_hop<'a>(reach: &MpReach<'a>) -> Result<&'a [u8], MessageError> {
     }
 }
 
-/// How a family's prefixes stand on the wire.
-pub(super) trait Field<A> {
-    /// Calls `each` for every prefix; `false`: the field is malformed.
-    fn for_each(field: &[u8], each: impl FnMut((A, u8))) -> bool;
-}
-
-pub(super) enum Ipv4Field {}
-
-impl Field<u32> for Ipv4Field {
-    #[inline]
-    fn for_each(field: &[u8], mut each: impl FnMut((u32, u8))) -> bool {
-        for prefix in Ipv4Prefixes::new(field) {
-            match prefix {
-                Ok(net) => each((u32::from(net.addr()), net.prefix_len())),
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-}
-
-pub(super) enum Ipv6Field {}
-
-impl Field<V6> for Ipv6Field {
-    fn for_each(field: &[u8], mut each: impl FnMut((V6, u8))) -> bool {
-        for prefix in Ipv6Prefixes::new(field) {
-            match prefix.ok().and_then(|net| V6::from_net(net.into())) {
-                Some(prefix) => each(prefix),
-                None => return false,
-            }
-        }
-        true
-    }
-}
-
 impl<A: Address> Plane<A> {
-    fn withdraw_field<F: Field<A>>(
-        &mut self,
-        shared: &mut Shared,
-        source: u16,
-        field: &[u8],
-    ) -> Result<(), MessageError> {
-        let whole = F::for_each(field, |prefix| self.forget(shared, source, prefix));
+    fn withdraw_field(&mut self, shared: &mut Shared, source: u16, field: &[u8]) -> Result<(), MessageError> {
+        let whole = A::for_each(field, |prefix| self.forget(shared, source, prefix));
         if whole { Ok(()) } else { Err(MessageError::InvalidNetworkField) }
     }
 
-    fn announce_field<F: Field<A>>(
+    fn announce_field(
         &mut self,
         shared: &mut Shared,
         source: u16,
@@ -197,11 +161,11 @@ impl<A: Address> Plane<A> {
         report: &mut Report,
     ) -> Result<(), MessageError> {
         let Some(set) = set else {
-            return self.withdraw_field::<F>(shared, source, field);
+            return self.withdraw_field(shared, source, field);
         };
         // Held while the field is walked: the last of its routes may replace the first.
         shared.attrs.retain(set, 1);
-        let whole = F::for_each(field, |prefix| {
+        let whole = A::for_each(field, |prefix| {
             report.full |= !self.learn(shared, source, prefix, set);
         });
         shared.attrs.release(set);

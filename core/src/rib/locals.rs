@@ -43,9 +43,4 @@ impl Locals {
     pub(super) fn source(&self, prefix: IpNet) -> Option<SourceId> {
         self.wanted.get(&prefix)?.first_key_value().map(|(source, _)| *source)
     }
-
-    /// Every prefix.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = IpNet> + '_ {
-        self.wanted.keys().copied()
-    }
 }

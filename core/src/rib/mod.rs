@@ -29,7 +29,7 @@ use smallvec::SmallVec;
 use attrs::{AttrKey, AttrTable, Class, Identity};
 use export::Polled;
 pub(crate) use export::{Filter, GroupKey};
-pub(crate) use learn::{LearnContext, Report};
+pub(crate) use learn::LearnContext;
 use plane::{Plane, Shared};
 pub(crate) use source::Source;
 use source::Sources;
@@ -161,6 +161,12 @@ impl Rib {
             _ => 0,
         };
         counts
+    }
+
+    /// A family in which a source has announced more than `limit` prefixes.
+    pub(crate) fn over_limit(&self, source: u16, limit: u32) -> Option<Family> {
+        let counts = &self.shared.sources.get(source)?.counts;
+        counts.iter().find(|(_, counts)| counts.received > limit).map(|(family, _)| *family)
     }
 
     /// Lets a session follow the table, with what it is owed from before.

@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     policy::{Edits, RoutePolicy, RouteSource, RouteView, Verdict},
-    wire::{Asn, MAX_EXTENDED_LEN, RouterId, SessionKind, Update, frame, nlri},
+    wire::{
+        Asn, Family, MAX_EXTENDED_LEN, RouterId, SessionKind, Update,
+        attr::{self, PathAttributes},
+        frame,
+    },
 };
 
 /// What every family shares.
@@ -221,16 +225,22 @@ impl<A: Address> Plane<A> {
             while let Ok(Some(message)) = frame(rest, MAX_EXTENDED_LEN) {
                 rest = rest.get(message.len..).unwrap_or_default();
                 let Ok(update) = Update::split(message.body) else { continue };
-                nlri::for_each_unicast(&update, |net| {
-                    let id =
-                        A::from_net(net).and_then(|(address, len)| self.table.find_or_insert(address, len));
-                    if let (Some(id), Some((_, lane))) =
-                        (id, self.export.lane_mut(laggard.group, laggard.lane))
-                    {
-                        lane.pending.insert(id);
-                        lane.advertised.insert(id);
-                    }
-                });
+                let Ok(split) = attr::split(update.attributes) else { continue };
+                let mp = split
+                    .mp_reach
+                    .map(|it| it.nlri)
+                    .into_iter()
+                    .chain(split.mp_unreach.map(|it| it.withdrawn));
+                for field in [update.withdrawn, update.nlri].into_iter().chain(mp) {
+                    A::for_each(field, |(address, len)| {
+                        if let Some(id) = self.table.find_or_insert(address, len)
+                            && let Some((_, lane)) = self.export.lane_mut(laggard.group, laggard.lane)
+                        {
+                            lane.pending.insert(id);
+                            lane.advertised.insert(id);
+                        }
+                    });
+                }
             }
         }
     }
@@ -461,15 +471,11 @@ pub(super) struct Exported {
 /// The set decoded last: neighbouring prefixes often share one.
 #[derive(Default)]
 pub(super) struct Decoded {
-    last: Option<(AttrId, crate::wire::attr::PathAttributes)>,
+    last: Option<(AttrId, PathAttributes)>,
 }
 
 impl Decoded {
-    fn of(
-        &mut self,
-        id: AttrId,
-        decode: impl FnOnce() -> crate::wire::attr::PathAttributes,
-    ) -> &crate::wire::attr::PathAttributes {
+    fn of(&mut self, id: AttrId, decode: impl FnOnce() -> PathAttributes) -> &PathAttributes {
         if self.last.as_ref().is_some_and(|(last, _)| *last != id) {
             self.last = None;
         }
@@ -590,13 +596,7 @@ impl Shared {
     }
 
     /// Keeps a source's counters.
-    fn count(
-        &mut self,
-        family: crate::wire::Family,
-        source: u16,
-        old: Option<PathSlot>,
-        new: Option<PathSlot>,
-    ) {
+    fn count(&mut self, family: Family, source: u16, old: Option<PathSlot>, new: Option<PathSlot>) {
         const LOOPS: u8 = Facts::AS_LOOP | Facts::REFLECTION_LOOP;
         let accepted = |path: PathSlot| {
             !path.excluded() && self.attrs.get(path.attrs).is_some_and(|set| !set.facts.has(LOOPS))

@@ -13,7 +13,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 
 use super::{attrs::AttrId, slab::Slab};
-use crate::wire::Family;
+use crate::wire::{
+    Family,
+    nlri::{Ipv4Prefixes, Ipv6Prefixes},
+};
 
 /// The address part of a prefix.
 pub(super) trait Address: Copy + Eq + Ord + Default + core::fmt::Debug + core::hash::Hash {
@@ -21,7 +24,8 @@ pub(super) trait Address: Copy + Eq + Ord + Default + core::fmt::Debug + core::h
     fn to_net(self, len: u8) -> Option<IpNet>;
     fn from_net(net: IpNet) -> Option<(Self, u8)>;
     fn write(self, len: u8, out: &mut Vec<u8>);
-    fn mask(self, len: u8) -> Self;
+    /// Calls `each` for every prefix of a field; `false`: the field is malformed.
+    fn for_each(field: &[u8], each: impl FnMut((Self, u8))) -> bool;
 }
 
 /// An IPv4 address as a number.
@@ -46,8 +50,15 @@ impl Address for u32 {
         out.extend_from_slice(octets.get(..usize::from(len).div_ceil(8)).unwrap_or(&octets));
     }
 
-    fn mask(self, len: u8) -> Self {
-        self & u32::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0)
+    #[inline]
+    fn for_each(field: &[u8], mut each: impl FnMut((Self, u8))) -> bool {
+        for prefix in Ipv4Prefixes::new(field) {
+            match prefix {
+                Ok(net) => each((u32::from(net.addr()), net.prefix_len())),
+                Err(_) => return false,
+            }
+        }
+        true
     }
 }
 
@@ -86,8 +97,15 @@ impl Address for V6 {
         out.extend_from_slice(octets.get(..usize::from(len).div_ceil(8)).unwrap_or(&octets));
     }
 
-    fn mask(self, len: u8) -> Self {
-        Self::from_bits(self.bits() & u128::MAX.checked_shl(128 - u32::from(len.min(128))).unwrap_or(0))
+    #[inline]
+    fn for_each(field: &[u8], mut each: impl FnMut((Self, u8))) -> bool {
+        for prefix in Ipv6Prefixes::new(field) {
+            match prefix {
+                Ok(net) => each((Self::from_bits(net.addr().into()), net.prefix_len())),
+                Err(_) => return false,
+            }
+        }
+        true
     }
 }
 

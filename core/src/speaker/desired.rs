@@ -173,7 +173,7 @@ pub struct Neighbor {
     pub socket: SocketOptions,
     /// Timers.
     pub timers: Timers,
-    /// Families to offer. Only IPv4 and IPv6 unicast are kept in the table.
+    /// Families to offer. IPv4 and IPv6 unicast are kept in the table; routes of others are read past.
     pub families: BTreeSet<Family>,
     /// Offer IPv4 NLRI with IPv6 next hops (RFC 8950). Always on for [`NeighborKey::Interface`].
     pub extended_next_hop: bool,

@@ -273,6 +273,15 @@ pub struct MessageCounts {
 }
 
 impl MessageCounts {
+    /// Adds another session's.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.opens += other.opens;
+        self.updates += other.updates;
+        self.notifications += other.notifications;
+        self.keepalives += other.keepalives;
+        self.refreshes += other.refreshes;
+    }
+
     /// All of them.
     pub const fn total(&self) -> u64 {
         self.opens + self.updates + self.notifications + self.keepalives + self.refreshes

@@ -1,12 +1,24 @@
 //! The facade: one BGP speaker as a value.
+//!
+//! Here sessions, peers and the table meet, and nowhere else. The files: [`desired`](Desired) and `io` are
+//! what goes in and out; `reconcile` makes the speaker what is desired; `connect` gets connections and
+//! gives them up; `transfer` moves octets; `status` shows.
 
+mod connect;
 mod desired;
 mod io;
+mod reconcile;
+mod status;
+mod timers;
+mod transfer;
+mod validate;
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+use core::net::{IpAddr, SocketAddr};
 
-use alloc::vec::Vec;
-use bytes::Bytes;
 use ipnet::IpNet;
 
 pub use desired::{
@@ -17,154 +29,154 @@ pub use io::{
     Action, CloseReason, ConnId, ConnectTarget, DownReason, Event, MessageCounts, NeighborStatus, PeerId,
     PeerState, Reachability, RouteCounts, SessionInfo,
 };
+use timers::TimerQueue;
 
-use crate::{rib::Rib, time::Instant, wire::Family};
+use crate::{
+    peer::{Peer, Role},
+    rib::Rib,
+    session::Session,
+    time::Instant,
+};
 
 /// A BGP speaker.
+///
+/// Facts go in by the `handle_` methods, results are pulled by the `poll_` methods, and neither waits. Any
+/// order of calls is legal; draining late only delays.
 #[derive(Debug)]
 pub struct Speaker {
+    desired: Option<Desired>,
     rib: Rib,
+    peers: BTreeMap<PeerId, Peer>,
+    keys: BTreeMap<NeighborKey, PeerId>,
+    conns: BTreeMap<ConnId, Conn>,
+    /// Connections of established sessions, by their index in the table.
+    sources: BTreeMap<u16, ConnId>,
+    timers: TimerQueue,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    events_lost: u64,
+    late_inputs: u64,
+    random: u64,
+    next_conn: u64,
+    next_peer: u32,
+    held: bool,
+    stopped: bool,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Conn {
+    /// Whose; none where it is being refused.
+    peer: Option<PeerId>,
+    role: Role,
+    state: ConnState,
+    remote: SocketAddr,
+    local: Option<SocketAddr>,
+    /// An incomplete message.
+    tail: Vec<u8>,
+    /// The runtime has been told that there is something to transmit.
+    signalled: bool,
+    scheduled: Option<Instant>,
+    /// Its index in the table, while established.
+    source: Option<u16>,
+}
+
+#[derive(Debug)]
+enum ConnState {
+    /// Being opened.
+    Connecting,
+    /// Carrying a session.
+    Session(alloc::boxed::Box<Session>),
+    /// To be closed once this is written.
+    Draining(Vec<u8>),
 }
 
 impl Speaker {
     /// A speaker with no neighbours, held (see [`Speaker::release`]). All jitter and hashing come from
     /// `seed`: take it from the system, or fix it in a test.
     pub fn new(seed: [u8; 32], now: Instant) -> Self {
-        let _ = (seed, now);
-        todo!()
-    }
-
-    /// What [`Speaker::reconcile`] would do, or every fault of `desired`.
-    pub fn plan(&self, desired: &Desired) -> Result<Plan, Faults> {
-        let _ = desired;
-        todo!()
-    }
-
-    /// Makes the speaker what `desired` says. With faults, nothing changes.
-    pub fn reconcile(&mut self, now: Instant, desired: &Desired) -> Result<Plan, Faults> {
-        let _ = (now, desired);
-        todo!()
+        let mut word = 0xcbf2_9ce4_8422_2325_u64 ^ now.as_micros();
+        for chunk in seed.chunks(8) {
+            for octet in chunk {
+                word = (word ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+            word = splitmix(&mut word.clone());
+        }
+        Self {
+            desired: None,
+            rib: Rib::new(splitmix(&mut word)),
+            peers: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            timers: TimerQueue::default(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            events_lost: 0,
+            late_inputs: 0,
+            random: word,
+            next_conn: 0,
+            next_peer: 0,
+            held: true,
+            stopped: false,
+        }
     }
 
     /// What was last reconciled.
     pub fn desired(&self) -> Option<&Desired> {
-        todo!()
+        self.desired.as_ref()
     }
 
     /// Originates routes on behalf of `source`, which replaces what it said about the same prefixes.
     pub fn originate(&mut self, source: SourceId, batch: &[Origination]) {
-        let _ = (source, batch);
-        todo!()
+        for route in batch {
+            self.rib.originate(source, route);
+        }
+        self.wake_all();
     }
 
     /// Takes back what `source` originated.
     pub fn withdraw(&mut self, source: SourceId, batch: &[IpNet]) {
-        let _ = (source, batch);
-        todo!()
-    }
-
-    /// Ends the hold: until now nothing is announced and no End-of-RIB is sent, so that the sources of
-    /// routes can become complete first.
-    pub fn release(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
-    }
-
-    /// Ends all sessions with Cease 6/2 and starts none until the next [`Speaker::reconcile`] that
-    /// changes something. `text` is sent as the reason (RFC 9003).
-    pub fn shutdown(&mut self, now: Instant, text: &str) {
-        let _ = (now, text);
-        todo!()
-    }
-
-    /// Ends a neighbour's session with Cease 6/4 and starts it again.
-    pub fn reset(&mut self, now: Instant, key: &NeighborKey) {
-        let _ = (now, key);
-        todo!()
-    }
-
-    /// The runtime accepted a connection. `interface`: the one it came in on, for link-local addresses.
-    /// A connection that nobody is configured for is refused by `poll_transmit` and
-    /// [`Action::Close`].
-    pub fn handle_accepted(
-        &mut self,
-        now: Instant,
-        remote: SocketAddr,
-        local: SocketAddr,
-        interface: Option<&str>,
-    ) -> ConnId {
-        let _ = (now, remote, local, interface);
-        todo!()
-    }
-
-    /// A connection that [`Action::Connect`] asked for is open.
-    pub fn handle_connected(&mut self, now: Instant, conn: ConnId, local: SocketAddr) {
-        let _ = (now, conn, local);
-        todo!()
-    }
-
-    /// Bytes came in, in any pieces.
-    pub fn handle_bytes(&mut self, now: Instant, conn: ConnId, data: &[u8]) {
-        let _ = (now, conn, data);
-        todo!()
-    }
-
-    /// A connection is gone, or could not be opened.
-    pub fn handle_closed(&mut self, now: Instant, conn: ConnId, reason: CloseReason) {
-        let _ = (now, conn, reason);
-        todo!()
-    }
-
-    /// Who is on the other end of an interface, for [`NeighborKey::Interface`]; `None`: nobody any more.
-    pub fn handle_neighbor(&mut self, now: Instant, interface: &str, link_local: Option<Ipv6Addr>) {
-        let _ = (now, interface, link_local);
-        todo!()
+        for &prefix in batch {
+            self.rib.withdraw(source, prefix);
+        }
+        self.wake_all();
     }
 
     /// Whether a next hop can be reached. Where nobody says, it can, at metric 0.
-    pub fn handle_next_hop(&mut self, now: Instant, address: IpAddr, reach: Reachability) {
-        let _ = (now, address, reach);
-        todo!()
-    }
-
-    /// Time has come to `now`: call it when [`Speaker::poll_timeout`] is reached. Early or repeated calls
-    /// change nothing.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+    pub fn handle_next_hop(&mut self, _now: Instant, address: IpAddr, reach: Reachability) {
+        self.rib.next_hop(address, reach);
     }
 
     /// Does up to `budget` steps of long work, such as forgetting a peer's million routes. `true`: more
     /// is waiting, call again soon.
-    pub fn work(&mut self, now: Instant, budget: usize) -> bool {
-        let _ = (now, budget);
-        todo!()
+    pub fn work(&mut self, _now: Instant, budget: usize) -> bool {
+        let more = self.rib.work(budget);
+        self.wake_all();
+        more
     }
 
-    /// The next octets to write to a connection: whole messages, at most `limit` octets where one
-    /// message is not longer. `None`: nothing for now; [`Action::Writable`] says when there is.
-    #[must_use]
-    pub fn poll_transmit(&mut self, now: Instant, conn: ConnId, limit: usize) -> Option<Bytes> {
-        let _ = (now, conn, limit);
-        todo!()
+    /// Whether [`Speaker::work`] has anything to do.
+    pub fn has_work(&self) -> bool {
+        self.rib.has_work()
     }
 
     /// The next thing for the runtime to do.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
-        todo!()
+        self.actions.pop_front()
     }
 
     /// The next thing to tell people.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
 
     /// When to call [`Speaker::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.timers.next()
     }
 
     /// The table.
@@ -172,25 +184,48 @@ impl Speaker {
         &self.rib
     }
 
-    /// Every neighbour, in the order of their keys.
-    pub fn neighbors(&self) -> Vec<NeighborStatus> {
-        todo!()
-    }
-
-    /// What is announced to a peer in a family, in prefix order, with the attributes and next hop it is
-    /// sent with. Routes still waiting to be sent are counted as sent.
-    pub fn advertised(&self, peer: PeerId, family: Family) -> Vec<crate::rib::Route> {
-        let _ = (peer, family);
-        todo!()
-    }
-
     /// Events lost because nobody polled them.
     pub fn events_lost(&self) -> u64 {
-        todo!()
+        self.events_lost
     }
 
     /// Input for connections that were gone already.
     pub fn late_inputs(&self) -> u64 {
-        todo!()
+        self.late_inputs
     }
+
+    fn limits(&self) -> Limits {
+        self.desired.as_ref().map_or_else(Limits::default, |desired| desired.limits)
+    }
+
+    fn event(&mut self, event: Event) {
+        if let (
+            Event::MalformedUpdates { peer, count, fault },
+            Some(Event::MalformedUpdates { peer: last, count: known, fault: latest }),
+        ) = (&event, self.events.back_mut())
+            && peer == last
+        {
+            *known = known.saturating_add(*count);
+            *latest = *fault;
+            return;
+        }
+        if self.events.len() >= self.limits().events {
+            self.events_lost += 1;
+            return;
+        }
+        self.events.push_back(event);
+    }
+
+    fn random16(&mut self) -> u16 {
+        (splitmix(&mut self.random) >> 48) as u16
+    }
+}
+
+/// SplitMix64: enough for jitter, which only has to differ between speakers.
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut word = *state;
+    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    word ^ (word >> 31)
 }

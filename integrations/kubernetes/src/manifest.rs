@@ -245,7 +245,9 @@ impl Snapshot {
                 .iter()
                 .any(|(group, other)| kind == other && (version == group || version.starts_with(group)));
             let why = if known { "not yet acted on" } else { "of a kind nobody knows here, and passed over" };
-            let message = format!("{how_many} {why}: {}", passed_over.names.join(", "));
+            let (told, untold) = passed_over.names.split_at(passed_over.names.len().min(8));
+            let more = if untold.is_empty() { String::new() } else { format!(" and {} more", untold.len()) };
+            let message = format!("{how_many} {why}: {}{more}", told.join(", "));
             faults.push(passed_over.first.fault(
                 Severity::Notice,
                 &format!("{kind} ({version})"),
@@ -385,7 +387,9 @@ impl Snapshot {
         };
         let (Ok(problems) | Err(problems)) = read;
         let added = schema::usable(&problems);
-        self.faults.extend(origin.faults(&name, problems));
+        let mut faults: Vec<_> = origin.faults(&name, problems).collect();
+        faults.sort_by_key(|fault| (fault.line, fault.column));
+        self.faults.extend(faults);
         added
     }
 

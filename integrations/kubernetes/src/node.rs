@@ -162,7 +162,7 @@ impl Node {
     pub(crate) fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Some(NodeSpec { pod_cidr: Some(one), pod_cidrs: Some(all) }) = &self.spec
-            && let Some(first) = all.first().filter(|first| *first != one)
+            && let Some(first) = all.first().filter(|first| !one.is_empty() && *first != one)
         {
             let message = format!("expected {one:?}, as in podCIDR, found {first:?}");
             problems.push(Problem::error("spec.podCIDRs[0]", message));

@@ -1,9 +1,9 @@
-//! The canonical form of a block: what was discarded is gone, AS numbers have four octets, and what an
+//! The canonical form of a block: what was discarded is gone, nothing is said twice, AS numbers have four octets, and what an
 //! old speaker could not say in AS_PATH is merged into it (RFC 6793 §4.2.3).
 //!
 //! Only blocks that are not canonical as they came get here; it may allocate.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
     super::{Asn, reader::Reader},
@@ -54,9 +54,7 @@ impl<'a> Accepted<'a> {
 
     /// Appends them as they are.
     pub(super) fn copy(self, out: &mut Vec<u8>) {
-        for RawAttribute { flags, code, value } in self.iter() {
-            write(flags, code, value, out);
-        }
+        self.iter().for_each(|attribute| copy(attribute, out));
     }
 
     /// Appends them with four-octet AS numbers and returns the value of AS_PATH, if there is one.
@@ -69,7 +67,8 @@ impl<'a> Accepted<'a> {
         let as4_path = self.value(code::AS4_PATH).filter(|_| trusted);
         let as4_aggregator = self.value(code::AS4_AGGREGATOR).filter(|_| trusted);
         let mut path = None;
-        for RawAttribute { flags, code, value } in self.iter() {
+        for attribute in self.iter() {
+            let RawAttribute { flags, code, value } = attribute;
             match code {
                 code::AS4_PATH | code::AS4_AGGREGATOR => {}
                 code::AS_PATH => {
@@ -81,11 +80,46 @@ impl<'a> Accepted<'a> {
                     (None, Some(aggregator)) => write(flags, code, &aggregator.widen(), out),
                     (None, None) => {}
                 },
-                _ => write(flags, code, value, out),
+                _ => copy(attribute, out),
             }
         }
         path
     }
+}
+
+/// Appends an attribute that does not depend on the width of AS numbers.
+fn copy(RawAttribute { flags, code, value }: RawAttribute<'_>, out: &mut Vec<u8>) {
+    if code == code::LARGE_COMMUNITIES && has_duplicates(value) {
+        let (communities, _) = value.as_chunks::<12>();
+        let communities: Vec<_> = distinct(communities.iter().copied()).collect();
+        write(flags, code, communities.as_flattened(), out);
+    } else {
+        write(flags, code, value, out);
+    }
+}
+
+/// Whether a value of LARGE_COMMUNITIES says something twice; the second time is to be removed
+/// (RFC 8092 §3).
+#[inline]
+pub(super) fn has_duplicates(value: &[u8]) -> bool {
+    /// Up to here comparing each with each takes less than sorting.
+    const FEW: usize = 16;
+    let (communities, _) = value.as_chunks::<12>();
+    if communities.len() <= FEW {
+        return communities
+            .iter()
+            .enumerate()
+            .any(|(at, it)| communities.iter().skip(at + 1).any(|other| other == it));
+    }
+    let mut sorted = communities.to_vec();
+    sorted.sort_unstable();
+    !sorted.is_sorted_by(|a, b| a < b)
+}
+
+/// The first of each of `items`, in their order.
+pub(super) fn distinct<T: Copy + Ord>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut seen = BTreeSet::new();
+    items.into_iter().filter(move |&item| seen.insert(item))
 }
 
 /// An AGGREGATOR with a two-octet AS number.

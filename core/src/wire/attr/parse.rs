@@ -10,7 +10,7 @@ use super::{
     super::{Asn, Community, Origin, RouterId, SessionKind, reader::Reader},
     RawAttribute, RawAttributes,
     as_path::{PathFacts, RawSegments},
-    canonical::{Accepted, CodeSet},
+    canonical::{Accepted, CodeSet, has_duplicates},
     code, find, flag, table,
 };
 
@@ -74,7 +74,7 @@ pub struct Summary {
     /// The first attribute that led to `outcome`.
     pub fault: Option<AttributeFault>,
     /// The block in canonical form, where the received one is not: discarded attributes gone, AS
-    /// numbers four octets wide, AS4_PATH merged (RFC 6793 §4.2.3).
+    /// numbers four octets wide, AS4_PATH merged (RFC 6793 §4.2.3), large communities there once.
     pub canonical: Option<Vec<u8>>,
     /// ORIGIN.
     pub origin: Origin,
@@ -122,6 +122,8 @@ pub fn parse(block: &[u8], context: AttributeContext, reachable: bool, needs_nex
             dropped.insert(code);
             fault
         } else {
+            // No fault (RFC 8092 §3), but not what is passed on either.
+            verbatim &= code != code::LARGE_COMMUNITIES || !has_duplicates(attribute.value);
             continue;
         };
         verbatim = false;

@@ -7,7 +7,7 @@ use super::{
         Asn, Community, ExtendedCommunity, LargeCommunity, Origin, RouterId, SessionKind, reader::Reader,
     },
     AsPath, AttributeContext, RawAttribute, RawAttributes,
-    canonical::CodeSet,
+    canonical::{CodeSet, distinct},
     code, flag, table, write,
 };
 
@@ -109,14 +109,16 @@ impl PathAttributes {
                 self.cluster_list = list(value, |octets| RouterId(u32::from_be_bytes(octets)))?;
             }
             code::EXTENDED_COMMUNITIES => self.extended_communities = list(value, ExtendedCommunity)?,
-            code::LARGE_COMMUNITIES => self.large_communities = list(value, large_community)?,
+            code::LARGE_COMMUNITIES => {
+                self.large_communities = distinct(list(value, large_community)?).collect();
+            }
             _ => {}
         }
         Some(())
     }
 
     /// Appends the canonical block, attributes in order of their codes, empty ones left out. ORIGIN and
-    /// AS_PATH are always there. Of [`Self::other`] only attributes without a field here are written.
+    /// AS_PATH are always there, a large community is there once (RFC 8092 §3). Of [`Self::other`] only attributes without a field here are written.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut other: Vec<_> = self.other.iter().filter(|other| table::row(other.code).is_none()).collect();
         other.sort_by_key(|other| other.code);
@@ -158,7 +160,9 @@ impl PathAttributes {
             code::CLUSTER_LIST => out.extend(self.cluster_list.iter().flat_map(|id| id.0.to_be_bytes())),
             code::EXTENDED_COMMUNITIES => out.extend(self.extended_communities.iter().flat_map(|it| it.0)),
             code::LARGE_COMMUNITIES => {
-                for LargeCommunity { global, local1, local2 } in &self.large_communities {
+                for LargeCommunity { global, local1, local2 } in
+                    distinct(self.large_communities.iter().copied())
+                {
                     out.extend([global, local1, local2].into_iter().flat_map(|part| part.to_be_bytes()));
                 }
             }

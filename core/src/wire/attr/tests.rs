@@ -653,6 +653,32 @@ fn well_known_communities_are_seen() {
 }
 
 #[test]
+fn a_large_community_is_there_once() {
+    let large = |local2| LargeCommunity { global: 1, local1: 2, local2 };
+    for (count, again) in [(3, vec![1]), (3, vec![]), (100, vec![7, 99, 7]), (100, vec![])] {
+        let (mut block, mut value) = (Vec::new(), Vec::new());
+        for local2 in (0..count).chain(again.clone()) {
+            value.extend([1, 2, local2].into_iter().flat_map(u32::to_be_bytes));
+        }
+        write(0xC0, code::LARGE_COMMUNITIES, &value, &mut block);
+        for context in SESSIONS {
+            let summary = parse(&block, context, false, false);
+            assert_eq!(summary.fault, None);
+            assert_eq!(summary.canonical.is_none(), again.is_empty() && context.four_octet_as);
+            let canonical = summary.canonical.as_deref().unwrap_or(&block);
+            let expected: Vec<_> = (0..count).map(large).collect();
+            assert_eq!(PathAttributes::decode(canonical).large_communities, expected);
+            assert_eq!(canonical.len(), 12 * expected.len() + if count == 3 { 3 } else { 4 });
+        }
+        let twice =
+            PathAttributes { large_communities: vec![large(1), large(1)], ..PathAttributes::default() };
+        let mut out = Vec::new();
+        twice.encode(&mut out);
+        assert_eq!(PathAttributes::decode(&out).large_communities, [large(1)]);
+    }
+}
+
+#[test]
 fn every_row_says_how_it_is_sent_on() {
     use Propagation::{Always, Never, Partial, Rewritten};
     for (code, flags, expected) in [
@@ -702,7 +728,7 @@ prop_compose! {
             aggregator: aggregator.map(|(asn, id)| Aggregator { asn: Asn(asn), router_id: RouterId(id) }),
             communities,
             extended_communities,
-            large_communities: large_communities.into_iter().map(large).collect(),
+            large_communities: canonical::distinct(large_communities.into_iter().map(large)).collect(),
             originator_id: originator_id.map(RouterId),
             cluster_list,
             other: other

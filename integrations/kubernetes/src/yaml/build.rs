@@ -12,6 +12,8 @@ use crate::{Fault, Severity};
 const MAX_DEPTH: usize = 100;
 /// What anchors and aliases may copy within one document: one for each value and each 16 octets of text.
 const MAX_COPIES: usize = 100_000;
+/// Repeated keys that are told one by one.
+const MAX_FAULTS: usize = 32;
 
 /// Where a value stands, and its children stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +114,7 @@ pub(super) fn documents(file: &str, source: &Arc<Source>) -> (Vec<Document>, Vec
                 builder.fault(at, format!("not valid YAML: {}", error.info()))
             }
         };
-        // The first thing that makes a document unreadable is all there is to say about it.
+        faults.append(&mut builder.faults);
         builder = Builder::new(file, source);
         faults.push(given_up);
         match parser.proceed_next_document() {
@@ -329,6 +331,9 @@ impl<'a> Builder<'a> {
                         .find(|(other, _)| *other == text)
                         .map_or(0, |(_, mark)| self.source.locate(mark.shown_at()).0);
                     let message = format!("the key `{text}` stands here twice, first on line {first}");
+                    if self.faults.len() >= MAX_FAULTS {
+                        return Err(Abandon { at: start, message: "and more like this".into() });
+                    }
                     let fault = self.fault(start, message);
                     self.faults.push(fault);
                     return Ok(());

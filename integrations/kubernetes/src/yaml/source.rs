@@ -42,22 +42,35 @@ impl Source {
         let visible = |text: &str| -> Vec<(usize, char)> {
             text.char_indices().filter(|(_, c)| !c.is_whitespace()).collect()
         };
-        let (ours, theirs) = (visible(value), visible(content));
+        let (ours, theirs) = (visible(value), outer.visible(start, content));
         let same =
-            ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(our, their)| our.1 == their.1);
+            ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(our, their)| our.1 == their.0);
         let places = if same {
-            ours.iter()
-                .zip(&theirs)
-                .map(|(our, their)| {
-                    let (line, column) = outer.locate(start + their.0);
-                    (our.0, line, column)
-                })
-                .collect()
+            ours.iter().zip(&theirs).map(|(our, their)| (our.0, their.1, their.2)).collect()
         } else {
             let (line, column) = outer.locate(mark.start);
             vec![(0, line, column)]
         };
         Self { text: value.to_owned(), places: Places::Inner(places) }
+    }
+
+    /// The visible characters of a part of the text that begins at `start`, with line and column.
+    fn visible(&self, start: usize, part: &str) -> Vec<(char, usize, usize)> {
+        let (mut line, mut column) = self.locate(start);
+        let mut characters = part.char_indices().peekable();
+        let mut visible = Vec::new();
+        while let Some((offset, c)) = characters.next() {
+            if !c.is_whitespace() {
+                let place = match &self.places {
+                    Places::Lines(_) => (line, column),
+                    Places::Inner(_) => self.locate(start + offset),
+                };
+                visible.push((c, place.0, place.1));
+            }
+            let ends = c == '\n' || (c == '\r' && characters.peek().is_none_or(|next| next.1 != '\n'));
+            (line, column) = if ends { (line + 1, 1) } else { (line, column + 1) };
+        }
+        visible
     }
 
     /// Line and column of an octet, both from 1; columns count characters.

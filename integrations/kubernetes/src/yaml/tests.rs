@@ -177,6 +177,12 @@ fn what_is_refused() {
     ] {
         assert_eq!(faults(text), (0, vec![expected.to_owned()]), "{text}");
     }
+    // What was wrong before a document turns out unreadable is said as well.
+    let (documents, both) = faults("a: 1\na: 2\nb: [\n---\nc: 1\n");
+    assert_eq!((documents, both.len()), (1, 2), "{both:?}");
+    let many = faults(&"a: 1\n".repeat(100_000));
+    assert_eq!(many.1.len(), 33);
+    assert_eq!(many.1[32], "file.yaml:34:1: and more like this");
     // Both of two, and the other document goes on working.
     let (documents, both) = faults("a: 1\na: 2\nb: 1\nb: 2\n---\nc: 1\n");
     assert_eq!((documents, both.len()), (1, 2));
@@ -306,6 +312,12 @@ nodes:
     let (inner, faults) = document.nested("a[0]");
     assert_eq!(inner, []);
     assert_eq!((faults.len(), faults[0].line), (1, Some(4)), "{faults:?}");
+}
+
+#[test]
+fn a_long_line_is_read_in_one_go() {
+    let document = one(&format!("x: '{}'\n", "{a: b} # ".repeat(200_000)));
+    assert_eq!(document.nested("x").0[0].position("a"), Some((1, 9)));
 }
 
 #[test]

@@ -34,10 +34,7 @@ fn what_is_chosen() {
         ("{matchExpressions: [{key: zone, operator: Exists, values: []}]}", &[]),
         ("{matchExpressions: [{key: rack, operator: DoesNotExist}]}", &[]),
         ("{matchExpressions: [{key: zone, operator: DoesNotExist}]}", &["n0", "n1"]),
-        (
-            "{matchLabels: {rack: r0}, matchExpressions: [{key: rack, operator: NotIn, values: [r0]}]}",
-            &[],
-        ),
+        ("{matchLabels: {rack: r0}, matchExpressions: [{key: rack, operator: NotIn, values: [r0]}]}", &[]),
     ] {
         assert_eq!(chosen(selector), nodes, "{selector}");
     }
@@ -134,10 +131,7 @@ fn what_is_refused() {
         );
     }
     // Selectors of what is not yet acted on are held to the same.
-    let text = policy(
-        "exportPodCIDR: true",
-        "serviceSelector: {matchExpressions: [{key: a, operator: In}]}",
-    );
+    let text = policy("exportPodCIDR: true", "serviceSelector: {matchExpressions: [{key: a, operator: In}]}");
     assert_eq!(faults(&[&text]).len(), 2);
 }
 
