@@ -51,7 +51,8 @@ fn tables(lab: &Lab, expected: &Expected, found: &Value, run: &Run) {
     assert_eq!(found.as_object().map(serde_json::Map::len), Some(lab.routers.len()), "{run}");
     for router in &lab.routers {
         let name = router.name.as_str();
-        let routes = found[name]["table"]["routes"].as_object().unwrap_or_else(|| panic!("{name}: no routes\n{run}"));
+        let routes =
+            found[name]["table"]["routes"].as_object().unwrap_or_else(|| panic!("{name}: no routes\n{run}"));
         let mut prefixes: Vec<ipnet::IpNet> = routes.keys().map(|prefix| prefix.parse().unwrap()).collect();
         prefixes.sort();
         assert_eq!(prefixes, expected.prefixes(name).into_iter().collect::<Vec<_>>(), "{name}\n{run}");
@@ -281,14 +282,22 @@ fn for_people_it_has_frrs_layout_and_the_way_of_a_packet() {
 #[test]
 fn every_fault_is_said_with_its_place() {
     let copy = Copy::new()
-        .replace("topo.yaml", "        - ip addr add 10.0.4.1/24 dev net2\n", "        - ip addr add 10.0.4.1/33 dev net2\n")
+        .replace(
+            "topo.yaml",
+            "        - ip addr add 10.0.4.1/24 dev net2\n",
+            "        - ip addr add 10.0.4.1/33 dev net2\n",
+        )
         .replace("cilium-bgp-peering-policies.yaml", "10.0.0.2/32", "10.0.0.300/32")
         .replace("cluster.yaml", "podSubnet: 10.1.0.0/16", "podSubnet: ten");
     let run = once(&copy.inputs, &[]);
     assert_eq!(run.code, 1, "{run}");
     for file in ["topo.yaml", "cilium-bgp-peering-policies.yaml", "cluster.yaml"] {
         let place = format!("{}:", copy.path(file).display());
-        let line = run.stderr.lines().find(|line| line.starts_with(&place)).unwrap_or_else(|| panic!("{file}\n{run}"));
+        let line = run
+            .stderr
+            .lines()
+            .find(|line| line.starts_with(&place))
+            .unwrap_or_else(|| panic!("{file}\n{run}"));
         assert!(line[place.len()..].starts_with(|c: char| c.is_ascii_digit()), "{line}");
     }
     assert_eq!(run.stdout, "");
@@ -296,13 +305,18 @@ fn every_fault_is_said_with_its_place() {
 
 #[test]
 fn wrong_usage_is_2_and_a_missing_file_1() {
-    for wrong in [&["lab", "--runtime", "threads"][..], &["lab", "--timeout", "soon"], &["show"], &["frobnicate"], &[]] {
+    for wrong in
+        [&["lab", "--runtime", "threads"][..], &["lab", "--timeout", "soon"], &["show"], &["frobnicate"], &[]]
+    {
         assert_eq!(Run::of(&mut tool::peerage(wrong)).code, 2, "{wrong:?}");
     }
     let run = Run::of(&mut tool::peerage(&["lab", "--once", "--cluster", "/nowhere/cluster.yaml"]));
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("/nowhere/cluster.yaml") && run.stderr.contains("--cluster"), "{run}");
-    assert_eq!(Run::of(&mut tool::peerage(&["version"])).stdout, format!("peerage {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        Run::of(&mut tool::peerage(&["version"])).stdout,
+        format!("peerage {}\n", env!("CARGO_PKG_VERSION"))
+    );
     assert!(Run::of(&mut tool::peerage(&["--help"])).stdout.contains("Examples:"));
 }
 
@@ -316,7 +330,10 @@ fn the_plan_names_nodes_and_faults() {
     };
     let good = run(&policies, &[]);
     assert_eq!(good.code, 0, "{good}");
-    assert!(good.stdout.contains("clab-bgp-cplane-demo-worker3") && good.stdout.contains("10.1.3.0/24"), "{good}");
+    assert!(
+        good.stdout.contains("clab-bgp-cplane-demo-worker3") && good.stdout.contains("10.1.3.0/24"),
+        "{good}"
+    );
     let json = run(&policies, &["-o", "json"]).json();
     assert_eq!(json["nodes"].as_array().map(Vec::len), Some(4));
     assert_eq!(json["nodes"][0]["peers"][0]["address"], "10.0.0.1");
@@ -326,7 +343,8 @@ fn the_plan_names_nodes_and_faults() {
     fs::write(&policies, bad).unwrap();
     let bad = run(&policies, &[]);
     assert_eq!(bad.code, 1, "{bad}");
-    let faults: Vec<&str> = bad.stderr.lines().filter(|line| line.contains("cilium-bgp-peering-policies.yaml:")).collect();
+    let faults: Vec<&str> =
+        bad.stderr.lines().filter(|line| line.contains("cilium-bgp-peering-policies.yaml:")).collect();
     assert!(faults.iter().any(|line| line.contains("rack0") && line.contains("localASN")), "{bad}");
     assert!(faults.iter().any(|line| line.contains("rack1") && line.contains("peerAddress")), "{bad}");
 }

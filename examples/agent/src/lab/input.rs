@@ -45,7 +45,8 @@ pub(super) fn load(arguments: &LabArgs) -> Result<Option<Lab>> {
     let (lab, mut faults) = peerage_lab_input::load(&inputs);
     if let Some(lab) = &lab {
         // What is wrong with objects together is said before anything runs, too.
-        faults.extend(plan(&lab.snapshot).faults);
+        let known = lab.snapshot.faults();
+        faults.extend(plan(&lab.snapshot).faults.into_iter().filter(|fault| !known.contains(fault)));
         let mut seen = BTreeSet::new();
         faults.retain(|fault| seen.insert(fault.clone()));
     }

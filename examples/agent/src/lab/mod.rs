@@ -59,6 +59,10 @@ pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
         stop.wait();
     }
     drop(control);
+    if arguments.once {
+        // Sessions that end because the lab does are no news.
+        progress.hush();
+    }
     world.shutdown();
     result?;
     Ok(if converged || !arguments.once { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -20,7 +20,7 @@ use std::{
 use peerage_core::{
     Speaker,
     rib::{Exclusion, Path, PathOrigin, Route},
-    speaker::{NeighborStatus, PeerAs, PeerState, RouteCounts},
+    speaker::{NeighborKey, NeighborStatus, PeerAs, PeerState, RouteCounts},
     time::Instant,
     wire::{Asn, Family, RouterId},
 };
@@ -84,7 +84,7 @@ pub(crate) struct Instance {
     pub(crate) version: u64,
     /// Names of peer groups in use.
     pub(crate) peer_groups: BTreeSet<String>,
-    /// Neighbours in the order of their keys.
+    /// Neighbours in the order of tables.
     pub(crate) neighbors: Vec<Neighbor>,
     /// Every prefix with its paths, those that are not candidates included.
     pub(crate) routes: Vec<Route>,
@@ -104,7 +104,7 @@ impl Instance {
         show_hostname: bool,
     ) -> Option<Self> {
         let desired = speaker.desired()?;
-        let neighbors = speaker
+        let mut neighbors: Vec<Neighbor> = speaker
             .neighbors()
             .into_iter()
             .map(|status| {
@@ -116,6 +116,8 @@ impl Instance {
                 }
             })
             .collect();
+        // FRR's order: interfaces, then addresses.
+        neighbors.sort_by_key(|neighbor| !matches!(neighbor.status.key, NeighborKey::Interface(_)));
         Some(Self {
             asn: desired.asn,
             router_id: desired.router_id,

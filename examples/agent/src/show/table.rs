@@ -140,7 +140,8 @@ pub(crate) fn table_json(instance: &Instance) -> Value {
     })
 }
 
-/// One path. `version` is `null`: core counts changes of the table, not of each route.
+/// One path. `metric` and `locPrf` are `null` where the path has none; FRR leaves them out. `version` is
+/// `null`: core counts changes of the table, not of each route.
 pub(super) fn path_json(instance: &Instance, route: &Route, path: &Path) -> Value {
     let mut fields = Map::new();
     let mut set = |key: &str, value: Value| fields.insert(key.to_owned(), value);
@@ -159,12 +160,8 @@ pub(super) fn path_json(instance: &Instance, route: &Route, path: &Path) -> Valu
     set("prefixLen", route.prefix.prefix_len().into());
     set("network", route.prefix.to_string().into());
     set("version", Value::Null);
-    if let Some(med) = path.attributes.med {
-        set("metric", med.into());
-    }
-    if let Some(preference) = local_pref(path) {
-        set("locPrf", preference.into());
-    }
+    set("metric", path.attributes.med.into());
+    set("locPrf", local_pref(path).into());
     set("weight", weight(path).into());
     set(
         "peerId",

@@ -308,7 +308,7 @@ fn the_json_says_null_where_nothing_was_measured() {
     assert_eq!(learned["nexthops"][1]["scope"], "link-local");
     assert_eq!(learned["peerId"], "fe80::1");
     assert_eq!(table["routes"]["10.0.0.0/32"][0]["nexthops"][0]["ip"], "0.0.0.0");
-    assert!(learned.get("locPrf").is_none());
+    assert!(learned["locPrf"].is_null());
 }
 
 #[test]

@@ -96,10 +96,8 @@ pub fn wait(child: &mut Child, limit: Duration) -> i32 {
 /// Something in the folder that is shared by everyone who builds Peerage. It is not in the repository:
 /// without it a test has nothing to do, but for CI, which has it.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("PEERAGE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("PEERAGE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let found = folder.join(path);
     if found.exists() {
         return Some(found);
