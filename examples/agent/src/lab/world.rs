@@ -104,7 +104,8 @@ impl World {
         Ok(world)
     }
 
-    /// Every router listens before any dials.
+    /// Every router listens and knows its neighbours before any dials; who is on the other end of a link
+    /// is found out after that, as with router advertisements.
     fn start_routers(&self) -> Result<()> {
         for (machine, router) in self.lab.routers.iter().enumerate() {
             let hostname = router.desired.hostname.clone().or_else(|| Some(router.name.clone()));
@@ -115,7 +116,19 @@ impl World {
             self.reconcile(&member, &router.desired)
                 .with_context(|| format!("the configuration of {} cannot run", router.name))?;
         }
+        self.members().iter().for_each(|member| self.discover(member));
         Ok(())
+    }
+
+    /// Tells a speaker who is on the other ends of its links.
+    fn discover(&self, member: &Member) {
+        let machines = self.fabric.machines();
+        let Some(machine) = machines.get(member.machine) else { return };
+        for link in &machine.links {
+            let peer = machines.get(link.peer).and_then(|peer| peer.link(&link.peer_interface));
+            let link_local = peer.map(|peer| peer.link_local);
+            member.node.with(|speaker, now| speaker.handle_neighbor(now, &link.interface, link_local));
+        }
     }
 
     /// Runs a speaker that is not told yet what to be.
@@ -141,21 +154,11 @@ impl World {
 
     /// Makes a speaker what is desired, and lets it speak.
     fn reconcile(&self, member: &Member, desired: &Desired) -> Result<Plan> {
-        let machine = self.machine(member.machine)?;
         member.node.with(|speaker, now| {
             let plan = speaker.reconcile(now, desired)?;
-            for link in &machine.links {
-                let peer = self.fabric.machines().get(link.peer);
-                let peer = peer.and_then(|peer| peer.link(&link.peer_interface));
-                speaker.handle_neighbor(now, &link.interface, peer.map(|peer| peer.link_local));
-            }
             speaker.release(now);
             Ok(plan)
         })
-    }
-
-    fn machine(&self, index: usize) -> Result<&Machine> {
-        self.fabric.machines().get(index).context("a speaker without a machine")
     }
 
     /// Every speaker: routers first, then instances as they came.
