@@ -159,7 +159,7 @@ fn is_masquerade(arguments: &[&str]) -> bool {
         ["-o" | "--out-interface" | "-s" | "--source" | "-d", value] => !value.starts_with('-'),
         _ => false,
     });
-    known && arguments.len() % 2 == 0 && nat && chain && jump
+    known && arguments.len().is_multiple_of(2) && nat && chain && jump
 }
 
 /// Turns on FRR's daemons. Edits of other files could be configuration, so they are not understood.

@@ -194,7 +194,7 @@ impl KindNode {
                 faults.push(about(notice(
                     patch,
                     "kind",
-                    format!("no effect in the lab: {} is made by its {expected}, not by a {kind}", self.name),
+                    format!("no effect in the lab: {} is made by its {expected}, not by {kind}", self.name),
                 )));
             }
             return;

@@ -70,7 +70,7 @@ pub fn load(inputs: &Inputs) -> (Option<Lab>, Vec<Fault>) {
             lab = Some(Lab { name, routers, nodes, links, pods, snapshot, bgp_enabled, notices: Vec::new() });
         }
     }
-    sort(&mut faults);
+    sort(&mut faults, inputs);
     if let Some(lab) = &mut lab {
         let notices = faults.iter().filter(|fault| fault.severity == Severity::Notice);
         lab.notices = notices.cloned().collect();
@@ -100,9 +100,10 @@ pub fn cluster(path: &Path, manifests: &Snapshot) -> (Snapshot, Vec<Fault>) {
     (nodes, faults)
 }
 
-/// By file, in the order the files come up, then by line; none twice.
-fn sort(faults: &mut Vec<Fault>) {
-    let mut files: Vec<String> = Vec::new();
+/// By file, in the order they are read, then by line; none twice.
+fn sort(faults: &mut Vec<Fault>, inputs: &Inputs) {
+    let known = [Some(&inputs.cluster), Some(&inputs.topology), inputs.values.as_ref()];
+    let mut files: Vec<String> = known.into_iter().flatten().map(|path| path.display().to_string()).collect();
     for fault in faults.iter() {
         if !files.contains(&fault.file) {
             files.push(fault.file.clone());

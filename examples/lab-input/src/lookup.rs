@@ -64,7 +64,8 @@ impl Lab {
 }
 
 fn source(connected: &[Attached], routes: &[StaticRoute], peer: IpAddr) -> Option<IpAddr> {
-    let near = connected.iter().filter(|attached| attached.prefix().contains(&peer));
+    // Of two equal ones the kernel takes the first, of two maxima `max_by_key` the last.
+    let near = connected.iter().rev().filter(|attached| attached.prefix().contains(&peer));
     let near = near.max_by_key(|attached| attached.address.prefix_len());
     let far = routes.iter().filter(|route| route.prefix.contains(&peer));
     let far = far.max_by_key(|route| route.prefix.prefix_len());

@@ -18,11 +18,6 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The whole of a file.
-    pub(crate) fn file(file: impl Into<String>) -> Self {
-        Self { file: file.into(), ..Self::default() }
-    }
-
     /// An error here.
     pub(crate) fn error(&self, message: impl Into<String>) -> Fault {
         self.fault(Severity::Error, message)

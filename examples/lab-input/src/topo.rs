@@ -353,7 +353,9 @@ impl TopoNode {
 
     fn exec(&mut self, document: &Document, path: &str, line: &str, faults: &mut Vec<Fault>) {
         let at = |offset: usize| {
-            let position = document.position_within(path, offset).or_else(|| document.position(path));
+            // Of an empty text no octet has a place.
+            let within = document.position_within(path, offset).filter(|_| !line.trim().is_empty());
+            let position = within.or_else(|| document.position(path));
             Place {
                 file: document.file.clone(),
                 line: position.map(|(line, _)| line),

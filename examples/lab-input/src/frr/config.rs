@@ -40,6 +40,16 @@ enum Context {
     Bgp,
     /// Within `address-family`.
     Family(Family),
+    /// Within something whose first line was wrong. That has been said; the lines within it are read
+    /// for themselves and change nothing, until the context that is left for.
+    Lost(Within),
+}
+
+/// What a wrong line would have opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    Router,
+    Family,
 }
 
 /// One `router bgp`.
@@ -113,7 +123,25 @@ impl Config {
 
     /// Takes the next line.
     pub(crate) fn line(&mut self, line: &str, place: &Place) -> Result<(), String> {
-        self.command(parse(line)?, place).map_err(|message| format!("`{}`: {message}", line.trim()))
+        match parse(line) {
+            Ok(command) => {
+                self.command(command, place).map_err(|message| format!("`{}`: {message}", line.trim()))
+            }
+            Err(message) => {
+                self.lose(line.split_whitespace().next().unwrap_or_default());
+                Err(message)
+            }
+        }
+    }
+
+    /// After a wrong line that opens a context.
+    fn lose(&mut self, keyword: &str) {
+        self.context = match (keyword, self.context) {
+            (_, Context::Enable) => Context::Enable,
+            ("router", _) => Context::Lost(Within::Router),
+            ("address-family", Context::Bgp | Context::Family(_)) => Context::Lost(Within::Family),
+            (_, context) => context,
+        };
     }
 
     fn command(&mut self, command: Command, place: &Place) -> Result<(), String> {
@@ -121,13 +149,19 @@ impl Config {
             Command::Nothing => {}
             Command::Configure => self.context = Context::Config,
             Command::End => self.context = Context::Enable,
+            Command::ExitFamily | Command::Exit if self.context == Context::Lost(Within::Family) => {
+                self.context = Context::Bgp;
+            }
             Command::Exit => {
                 self.context = match self.context {
+                    Context::Lost(_) => Context::Config,
                     Context::Enable | Context::Config => Context::Enable,
                     Context::Bgp => Context::Config,
                     Context::Family(_) => Context::Bgp,
                 }
             }
+            Command::Router(asn) => self.router(asn, place)?,
+            _ if matches!(self.context, Context::Lost(_)) => {}
             Command::ExitFamily => match self.context {
                 Context::Family(_) => self.context = Context::Bgp,
                 _ => return Err("there is no address-family to leave".into()),
@@ -140,7 +174,6 @@ impl Config {
                 self.in_config()?;
                 self.hostname = Some(name);
             }
-            Command::Router(asn) => self.router(asn, place)?,
             Command::RouterId(id) => self.in_bgp()?.router_id = Some(id),
             Command::RequiresPolicy(required) => self.in_bgp()?.requires_policy = required,
             Command::DefaultIpv4(active) => self.in_bgp()?.default_ipv4 = active,
@@ -176,6 +209,7 @@ impl Config {
         match &self.bgp {
             Some(bgp) if bgp.asn != asn => {
                 let line = bgp.place.line.map_or(String::new(), |line| format!(" in line {line}"));
+                self.context = Context::Lost(Within::Router);
                 return Err(format!("there is a router bgp {} already{line}; expected one", bgp.asn));
             }
             Some(_) => {}
@@ -219,7 +253,9 @@ impl Config {
     /// For a line that stands in `address-family`; directly in `router bgp` it is about IPv4 unicast.
     fn in_family(&mut self) -> Result<(&mut Bgp, Family), String> {
         let family = match self.context {
-            Context::Enable | Context::Config => return Err("it stands outside of `router bgp`".into()),
+            Context::Enable | Context::Config | Context::Lost(_) => {
+                return Err("it stands outside of `router bgp`".into());
+            }
             Context::Bgp => Family::IPV4_UNICAST,
             Context::Family(family) => family,
         };
