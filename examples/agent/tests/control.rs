@@ -1,7 +1,6 @@
 //! A running lab, asked and changed from outside.
 
 #[path = "../../lab-input/tests/support/mod.rs"]
-#[allow(dead_code, unreachable_pub)]
 mod support;
 mod tool;
 
@@ -109,7 +108,8 @@ fn a_policy_goes_and_comes_back() {
         let neighbor = up.json(&["show", "neighbor", "10.0.3.2", "--node", "tor1"]);
         assert_ne!(neighbor["10.0.3.2"]["bgpState"], "Established");
         let tor1 = up.ask(&["show", "neighbor", "10.0.3.2", "--node", "tor1"]);
-        up.hears("NOTIFICATION 6/3");
+        assert!(tor1.stdout.contains("Last reset: received NOTIFICATION 6/3"), "{tor1}");
+        assert_eq!(neighbor["10.0.3.2"]["lastReset"]["subcode"], 3);
         assert!(tor1.stdout.contains("Connections established 1; dropped 1"), "{tor1}");
 
         let again = up.ask(&["delete", "-f", policy.to_str().unwrap()]);

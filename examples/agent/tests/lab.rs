@@ -2,7 +2,6 @@
 //! an oracle that shares no code with the speaker.
 
 #[path = "../../lab-input/tests/support/mod.rs"]
-#[allow(dead_code, unreachable_pub)]
 mod support;
 mod tool;
 

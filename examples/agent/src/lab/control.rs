@@ -1,6 +1,6 @@
 //! What a running lab answers to `peerage show`, `apply` and `delete`.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use anyhow::{Result, bail};
 use peerage_core::{rib::Route, speaker::Change};
@@ -54,8 +54,14 @@ fn show(world: &World, what: &What, name: &str, format: Format) -> Result<String
             .ok_or_else(|| anyhow::anyhow!("{name} has no route to {}", String::from(lookup)))
     };
     let json = match (what, format) {
-        (What::Summary, Format::Text) => return Ok(show::summary_text(&instance)),
-        (What::Routes, Format::Text) => return Ok(show::table_text(&instance)),
+        (What::Summary, Format::Text) => {
+            let heading = show::heading(name, "show bgp ipv4 summary wide");
+            return Ok(heading + &show::summary_text(&instance));
+        }
+        (What::Routes, Format::Text) => {
+            let heading = show::heading(name, "show bgp ipv4 wide");
+            return Ok(heading + &show::table_text(&instance));
+        }
         (What::Neighbor { neighbor: which }, Format::Text) => {
             neighbor(which)?;
             return Ok(show::neighbor_text(&instance, which.as_deref()));
@@ -91,7 +97,9 @@ fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Re
             }
             removed.iter().for_each(|name| _ = writeln!(output, "{name} deleted"));
         } else {
+            let nodes = nodes(&cluster, &read);
             cluster.apply(read);
+            cluster.apply(nodes);
             names.iter().for_each(|name| _ = writeln!(output, "{name} applied"));
         }
     }
@@ -113,6 +121,27 @@ fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Re
     faults.iter().for_each(|fault| _ = writeln!(complaint, "{fault}"));
     let done = faults.iter().all(|fault| fault.severity != Severity::Error);
     Ok(Response { done, output, complaint })
+}
+
+/// Nodes as a change leaves them: a manifest that says only labels takes nothing else away.
+fn nodes(cluster: &Snapshot, read: &Snapshot) -> Snapshot {
+    let mut merged = Snapshot::new();
+    for stored in read.nodes() {
+        let mut node = stored.object.clone();
+        if let Some(known) = cluster.node(&node.metadata.name).map(|known| known.object.clone()) {
+            let join = |known: Option<BTreeMap<String, String>>, more: Option<BTreeMap<String, String>>| {
+                let mut all = known.unwrap_or_default();
+                all.extend(more.unwrap_or_default());
+                Some(all)
+            };
+            node.metadata.labels = join(known.metadata.labels, node.metadata.labels);
+            node.metadata.annotations = join(known.metadata.annotations, node.metadata.annotations);
+            node.spec = node.spec.or(known.spec);
+            node.status = node.status.or(known.status);
+        }
+        merged.add_node(node, stored.origin.clone());
+    }
+    merged
 }
 
 /// The objects that a change is about.

@@ -33,12 +33,14 @@ impl Stage {
     pub(crate) fn text(&self, title: &str) -> String {
         let mut out = format!("==== {title}\n");
         for (name, instance) in &self.routers {
-            out += &heading(name, "show bgp ipv4 summary wide");
+            out.push('\n');
+            out += &show::heading(name, "show bgp ipv4 summary wide");
             out += &show::summary_text(instance);
         }
         let center = self.routers.iter().find(|(name, _)| name == "router0").or_else(|| self.routers.first());
         if let Some((name, instance)) = center {
-            out += &heading(name, "show bgp ipv4 wide");
+            out.push('\n');
+            out += &show::heading(name, "show bgp ipv4 wide");
             out += &show::table_text(instance);
         }
         out.push('\n');
@@ -58,11 +60,6 @@ impl Stage {
             .collect();
         Value::Object(routers)
     }
-}
-
-/// A line that says who speaks: the layout is FRR's, the program is not.
-fn heading(name: &str, command: &str) -> String {
-    format!("\n{name}# {command}    (Peerage {})\n", env!("CARGO_PKG_VERSION"))
 }
 
 /// The article's traceroute: between the first two pods that are on different nodes.

@@ -153,3 +153,141 @@ fn by_table(machine: &Machine, route: &Route) -> Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use peerage_core::{
+        Speaker,
+        rib::Path,
+        speaker::{Desired, Neighbor, NeighborKey, PeerAs, PeerId},
+        time::Instant,
+        wire::{Asn, NextHop, RouterId, SessionKind, attr::PathAttributes},
+    };
+
+    use super::{super::fabric::Link, *};
+
+    /// Any peer's id: only a speaker makes them.
+    fn peer_id() -> PeerId {
+        let mut speaker = Speaker::new([7; 32], Instant::ZERO);
+        let mut desired = Desired::new(Asn(1), RouterId(1));
+        desired.neighbors.insert(NeighborKey::Interface("net0".into()), Neighbor::new(PeerAs::Any));
+        speaker.reconcile(Instant::ZERO, &desired).unwrap();
+        speaker.neighbors().first().unwrap().peer
+    }
+
+    fn net(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
+    fn link(interface: &str, peer: usize, peer_interface: &str) -> Link {
+        Link {
+            interface: interface.into(),
+            link_local: Ipv6Addr::LOCALHOST,
+            peer,
+            peer_interface: peer_interface.into(),
+        }
+    }
+
+    /// node a - tor - spine - node b; the spine is unnumbered towards the tor.
+    fn machines() -> Vec<Machine> {
+        let node = |name: &str, address: &str, via: &str, tor: usize, interface: &str| Machine {
+            name: name.into(),
+            addresses: vec![("net0".into(), net(address))],
+            routes: vec![(net("0.0.0.0/0"), Some(via.parse().unwrap()))],
+            links: vec![link("net0", tor, interface)],
+            router: false,
+        };
+        vec![
+            node("a", "10.0.1.2/24", "10.0.1.1", 1, "net1"),
+            Machine {
+                name: "tor".into(),
+                addresses: vec![("lo".into(), net("10.0.0.1/32")), ("net1".into(), net("10.0.1.1/24"))],
+                routes: vec![],
+                links: vec![link("net0", 2, "net0"), link("net1", 0, "net0")],
+                router: true,
+            },
+            Machine {
+                name: "spine".into(),
+                addresses: vec![("lo".into(), net("10.0.0.0/32")), ("net1".into(), net("10.0.2.1/24"))],
+                routes: vec![(net("10.0.0.0/8"), None)],
+                links: vec![link("net0", 1, "net0"), link("net1", 3, "net0")],
+                router: true,
+            },
+            node("b", "10.0.2.2/24", "10.0.2.1", 2, "net1"),
+        ]
+    }
+
+    fn route(next_hop: &str, interface: Option<&str>) -> Route {
+        let address: IpAddr = next_hop.parse().unwrap();
+        let origin = PathOrigin::Peer {
+            peer: peer_id(),
+            key: NeighborKey::Address(address),
+            address,
+            router_id: RouterId(1),
+            hostname: None,
+            interface: interface.map(str::to_owned),
+            kind: SessionKind::External,
+        };
+        let next_hop = match address {
+            IpAddr::V4(address) => NextHop::V4(address),
+            IpAddr::V6(address) => NextHop::V6(address),
+        };
+        let path = Path {
+            origin,
+            next_hop: Some(next_hop),
+            attributes: PathAttributes::default(),
+            best: true,
+            excluded: None,
+            step: None,
+        };
+        Route { prefix: net("10.9.1.0/24"), paths: vec![path] }
+    }
+
+    fn pods() -> (Pod, Pod) {
+        let pod = |name: &str, address: &str, machine| Pod {
+            name: name.into(),
+            address: address.parse().unwrap(),
+            machine,
+        };
+        (pod("one", "10.9.0.10", 0), pod("two", "10.9.1.10", 3))
+    }
+
+    fn hops(lookup: &dyn Fn(usize, IpAddr) -> Option<Route>) -> (Vec<Hop>, bool) {
+        walk(&machines(), 0, &pods().1, lookup)
+    }
+
+    #[test]
+    fn a_packet_follows_routes_links_and_default_routes() {
+        let lookup = |machine: usize, _| match machine {
+            1 => Some(route("fe80::1", Some("net0"))),
+            2 => Some(route("10.0.2.2", None)),
+            _ => None,
+        };
+        let (hops, arrived) = hops(&lookup);
+        let addresses: Vec<_> = hops.iter().map(|hop| hop.address.map(|it| it.to_string())).collect();
+        assert!(arrived);
+        assert_eq!(
+            addresses,
+            [None, Some("10.0.1.1".into()), Some("10.0.0.0".into()), Some("10.0.2.2".into())]
+        );
+        let (from, to) = pods();
+        let text = trace_text(&machines(), &from, &to, &lookup);
+        assert!(text.contains("computed") && text.contains("10.9.1.0/24 via fe80::1 out net0"), "{text}");
+        assert_eq!(text.lines().count(), 6);
+    }
+
+    #[test]
+    fn a_gap_and_a_loop_show() {
+        let (gap, arrived) = hops(&|machine, _| (machine == 1).then(|| route("fe80::1", Some("net0"))));
+        assert!(!arrived);
+        assert_eq!(gap.last().unwrap().decision, "10.0.0.0/8 is a blackhole");
+        let (gap, arrived) = hops(&|_, _| None);
+        assert!(!arrived);
+        assert_eq!(gap.last().unwrap().decision, "has no route");
+        let (endless, arrived) = hops(&|_, _| Some(route("fe80::1", Some("net0"))));
+        assert!(!arrived);
+        assert_eq!(endless.len(), MAX_HOPS);
+    }
+}

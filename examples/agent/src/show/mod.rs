@@ -13,14 +13,14 @@ mod table;
 mod tests;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
 };
 
 use peerage_core::{
     Speaker,
     rib::{Exclusion, Path, PathOrigin, Route},
-    speaker::{NeighborKey, NeighborStatus, PeerAs, PeerState, RouteCounts},
+    speaker::{DownReason, NeighborKey, NeighborStatus, PeerAs, PeerState, RouteCounts},
     time::Instant,
     wire::{Asn, Family, RouterId},
 };
@@ -38,7 +38,13 @@ pub(crate) struct Neighbor {
     pub(crate) asn: PeerAs,
     /// Free text.
     pub(crate) description: Option<String>,
+    /// Why its last established session ended, where somebody kept that.
+    pub(crate) last_reset: Option<DownReason>,
 }
+
+/// Why the last established session of each neighbour ended. Core says it once, in an event; what
+/// [`NeighborStatus::last_error`] says may be about a later attempt to connect.
+pub(crate) type Resets = BTreeMap<NeighborKey, DownReason>;
 
 impl Neighbor {
     /// Its AS where it is known: from its OPEN, or because only one number is allowed; else 0, as FRR
@@ -102,6 +108,7 @@ impl Instance {
         family: Family,
         hostname: Option<String>,
         show_hostname: bool,
+        resets: &Resets,
     ) -> Option<Self> {
         let desired = speaker.desired()?;
         let mut neighbors: Vec<Neighbor> = speaker
@@ -112,6 +119,7 @@ impl Instance {
                 Neighbor {
                     asn: configured.map_or(PeerAs::Any, |neighbor| neighbor.asn),
                     description: configured.and_then(|neighbor| neighbor.description.clone()),
+                    last_reset: resets.get(&status.key).cloned(),
                     status,
                 }
             })
@@ -165,6 +173,11 @@ fn uptime_text(uptime: Option<Duration>) -> String {
     } else {
         format!("{:02}w{}d{hours:02}h", days / 7, days % 7)
     }
+}
+
+/// A line that says who speaks: the layout is FRR's, the program is not.
+pub(crate) fn heading(name: &str, command: &str) -> String {
+    format!("{name}# {command}    (Peerage {})\n", env!("CARGO_PKG_VERSION"))
 }
 
 /// A family as FRR's headings have it.

@@ -11,8 +11,8 @@ use peerage_core::{
     Speaker,
     rib::{Exclusion, Path, PathOrigin, Route, Step},
     speaker::{
-        Desired, DownReason, MessageCounts, NeighborKey, NeighborStatus, PeerAs, PeerId, PeerState,
-        RouteCounts, SessionInfo, SourceId,
+        CloseReason, Desired, DownReason, MessageCounts, NeighborKey, NeighborStatus, PeerAs, PeerId,
+        PeerState, RouteCounts, SessionInfo, SourceId,
     },
     time::Instant,
     wire::{
@@ -75,6 +75,7 @@ fn neighbor(name: &str, asn: u32, hostname: &str, messages: (u64, u64), prefixes
         },
         asn: PeerAs::External,
         description: None,
+        last_reset: None,
     }
 }
 
@@ -316,15 +317,18 @@ fn a_neighbor_in_full_says_why_it_is_down() {
     let mut router0 = instance(65000, "10.0.0.0", 12, false);
     let mut gone = waiting("10.0.1.2");
     gone.status.since = Some(Instant::from_micros(NOW.as_micros() - 3_000_000));
-    gone.status.last_error = Some(DownReason::Received(Notification::new(6, 3)));
+    gone.status.last_error = Some(DownReason::Transport(CloseReason::Refused));
+    gone.last_reset = Some(DownReason::Received(Notification::new(6, 3)));
     router0.neighbors = vec![gone, waiting("10.0.2.2")];
     let text = neighbor_text(&router0, Some("10.0.1.2"));
     assert!(text.contains("BGP state: Active, down for 00:00:03"), "{text}");
-    assert!(text.contains("Last error: received NOTIFICATION 6/3 (Cease/Peer De-configured)"), "{text}");
+    assert!(text.contains("Last reset: received NOTIFICATION 6/3 (Cease/Peer De-configured)"), "{text}");
+    assert!(text.contains("Last error: connection refused"), "{text}");
     assert!(!text.contains("10.0.2.2"));
     assert_eq!(neighbor_text(&router0, None).matches("BGP neighbor is").count(), 2);
     let json = neighbor_json(&router0, Some("10.0.1.2"));
-    assert_eq!(json["10.0.1.2"]["lastError"]["subcode"], 3);
+    assert_eq!(json["10.0.1.2"]["lastReset"]["subcode"], 3);
+    assert_eq!(json["10.0.1.2"]["lastError"]["name"], "connection refused");
     assert!(json["10.0.1.2"]["hostname"].is_null());
 }
 
