@@ -23,24 +23,13 @@ use common::{hex, unhex};
 /// An IPv6 route with a next hop of four octets: read, and refused by whoever asks for the next hop.
 const FOUR_OCTETS_FOR_IPV6: &str = "exabgp/extended-nexthop.ci#2";
 
-/// Rows that say what others read in them, but whose routes are not to be used: next hops that are loopback
-/// or broadcast (RFC 4271 §6.3), an unknown attribute that claims to be well-known, AS 0 (RFC 7607 §2).
+/// Rows that say what others read in them, but whose routes are not to be used: a next hop that is
+/// broadcast (RFC 4271 §6.3), an unknown attribute that claims to be well-known, AS 0 (RFC 7607 §2).
 #[rustfmt::skip]
 const REFUSED: &[(&str, &str)] = &[
     ("exabgp/conf-attributes.ci#3", "TreatAsWithdraw(NEXT_HOP, Value)"),
     ("exabgp/conf-generic-attribute.ci#2", "TreatAsWithdraw(unknown, Flags)"),
     ("exabgp/conf-generic-attribute.ci#3", "TreatAsWithdraw(unknown, Flags)"),
-    ("exabgp/conf-ipself4.ci#1", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-check.ci#4", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-healthcheck-module.ci#2", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-healthcheck-withdraw.ci#2", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-multiple-api.ci#2", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-multiple-api.ci#3", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-nexthop-self.ci#3", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-nexthop-self.ci#4", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-nexthop-self.ci#5", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-nexthop-self.ci#6", "TreatAsWithdraw(NEXT_HOP, Value)"),
-    ("exabgp/api-nexthop-self.ci#7", "TreatAsWithdraw(NEXT_HOP, Value)"),
     ("frr/test_aspath.c/BGP_AS_ZERO", "TreatAsWithdraw(AS_PATH, Value)"),
 ];
 

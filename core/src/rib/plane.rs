@@ -118,7 +118,8 @@ impl<A: Address> Plane<A> {
         {
             shared.attrs.release(received);
         }
-        if before.is_some_and(|best| best.source() == source) || self.table.med_matters(id) {
+        let was_best = before.is_some_and(|best| best.source() == source);
+        if !self.table.is_vacant(id) && (was_best || self.table.med_matters(id)) {
             self.decide(shared, id);
         }
         self.changed(id, before);
@@ -127,6 +128,10 @@ impl<A: Address> Plane<A> {
 
     /// Chooses among all paths of a prefix.
     fn decide(&mut self, shared: &Shared, id: u32) {
+        if let Some(only) = self.table.only(id) {
+            let best = shared.eligible(only).then_some(only.source());
+            return self.table.choose(id, best);
+        }
         let paths = self.table.paths(id);
         let candidates: SmallVec<[(u16, Rank<'_>); 8]> = paths
             .iter()
@@ -362,13 +367,10 @@ impl<A: Address> Plane<A> {
         for id in own.pending.iter() {
             let moved = own.moved.remove(id);
             let advertised = own.advertised.contains(id);
-            match self.exported(shared, key, id, &mut decoded) {
-                // A lane of the source alone: what it sent itself it is not told.
-                Some(route) if own.is_only(route.source) => {
-                    if advertised {
-                        batch.push(Item { what: What::Withdraw, id });
-                    }
-                }
+            // A lane of the source alone: what it sent itself it is not told.
+            let route =
+                self.exported(shared, key, id, &mut decoded).filter(|route| !own.is_only(route.source));
+            match route {
                 Some(route) => {
                     if moved && advertised && self.export.lane_has(group, lane, route.source) {
                         batch.push(Item { what: What::WithdrawOnly(route.source), id });

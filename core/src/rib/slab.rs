@@ -35,7 +35,7 @@ impl<T> Slab<T> {
             return None;
         }
         let id = self.len;
-        if id as usize % CHUNK == 0 {
+        if (id as usize).is_multiple_of(CHUNK) {
             // The first chunk grows as it fills, so that a small table stays small.
             self.chunks.push(if id == 0 { Vec::new() } else { Vec::with_capacity(CHUNK) });
         }

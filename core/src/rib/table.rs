@@ -38,7 +38,7 @@ impl Address for u32 {
 
     fn from_net(net: IpNet) -> Option<(Self, u8)> {
         match net {
-            IpNet::V4(net) => Some((u32::from(net.network()), net.prefix_len())),
+            IpNet::V4(net) => Some((Self::from(net.network()), net.prefix_len())),
             IpNet::V6(_) => None,
         }
     }
@@ -54,7 +54,7 @@ impl Address for u32 {
     fn for_each(field: &[u8], mut each: impl FnMut((Self, u8))) -> bool {
         for prefix in Ipv4Prefixes::new(field) {
             match prefix {
-                Ok(net) => each((u32::from(net.addr()), net.prefix_len())),
+                Ok(net) => each((Self::from(net.addr()), net.prefix_len())),
                 Err(_) => return false,
             }
         }
@@ -280,6 +280,13 @@ impl<A: Address> Table<A> {
     #[inline]
     pub(super) fn best(&self, id: u32) -> Option<PathSlot> {
         let it = self.destinations.get(id).filter(|it| it.flags & Destination::<A>::BEST != 0)?;
+        Some(PathSlot { attrs: it.attrs, source: it.source })
+    }
+
+    /// The path of a prefix that has exactly one.
+    #[inline]
+    pub(super) fn only(&self, id: u32) -> Option<PathSlot> {
+        let it = self.destinations.get(id).filter(|it| it.overflow == NONE && !it.attrs_is_none())?;
         Some(PathSlot { attrs: it.attrs, source: it.source })
     }
 

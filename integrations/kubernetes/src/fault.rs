@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The input is accepted; something in it has no effect (yet).
     Notice,
@@ -12,11 +15,11 @@ pub enum Severity {
 }
 
 /// One finding about one place in one input.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Fault {
     /// How bad it is.
     pub severity: Severity,
-    /// The file as the user named it.
+    /// The file as the user named it; empty where it is about no file.
     pub file: String,
     /// Line, from 1.
     pub line: Option<usize>,
@@ -54,7 +57,9 @@ impl fmt::Display for Fault {
                 write!(f, ":{column}")?;
             }
         }
-        f.write_str(": ")?;
+        if !self.file.is_empty() {
+            f.write_str(": ")?;
+        }
         if self.severity == Severity::Notice {
             f.write_str("notice: ")?;
         }

@@ -167,7 +167,8 @@ fn check(attribute: RawAttribute<'_>, context: AttributeContext, summary: &mut S
         return Err((Outcome::AttributeDiscard, FaultReason::NotFromThisPeer));
     }
     if !row.flags_fit(flags) {
-        return Err((row.malformed, FaultReason::Flags));
+        // RFC 7606 §3 (c): no attribute we know mandates anything milder for its flags.
+        return Err((Outcome::TreatAsWithdraw, FaultReason::Flags));
     }
     if !row.length_fits(value.len(), context) {
         return Err((row.malformed, FaultReason::Length));
@@ -227,11 +228,12 @@ fn read(code: u8, value: &[u8], context: AttributeContext, summary: &mut Summary
     Some(())
 }
 
-/// Whether packets can be sent to it (RFC 4271 §6.3: a semantically incorrect NEXT_HOP).
+/// Whether it can be a host's address (RFC 4271 §6.3: a syntactically incorrect NEXT_HOP). Loopback can:
+/// speakers on one machine use it, and whether it is reachable is for `Speaker::handle_next_hop` to say.
 #[inline]
 const fn is_host(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
-    !address.is_unspecified() && first != 127 && first < 224
+    !address.is_unspecified() && first < 224
 }
 
 impl Summary {

@@ -1,0 +1,216 @@
+//! What every node would do, for people and programs to read before anything does it.
+
+use std::{collections::BTreeSet, fmt, net::IpAddr};
+
+use ipnet::IpNet;
+use peerage_core::{
+    speaker::{Desired, Neighbor, NeighborKey, PeerAs},
+    wire::Family,
+};
+use serde::{Serialize, Serializer};
+
+use crate::{Fault, Severity, Snapshot, compile};
+
+/// What every node of a [`Snapshot`] would do, and everything that is to be said about it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Nodes in the order of the files.
+    pub nodes: Vec<NodePlan>,
+    /// Every fault once, those of the nodes among them.
+    pub faults: Vec<Fault>,
+}
+
+/// What one node would do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodePlan {
+    /// Its name.
+    pub node: String,
+    /// The policy that applies.
+    pub policy: Option<String>,
+    /// The sessions it would open.
+    pub peers: Vec<PeerPlan>,
+    /// What it would announce to any of them.
+    #[serde(serialize_with = "texts")]
+    pub announcements: BTreeSet<IpNet>,
+    /// What is to be said about this node.
+    pub faults: Vec<Fault>,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerPlan {
+    /// The name of the instance.
+    pub instance: String,
+    /// Its AS.
+    pub local_asn: u32,
+    /// Its identifier.
+    pub router_id: String,
+    /// The peer's address.
+    pub address: IpAddr,
+    /// The TCP port.
+    pub port: u16,
+    /// The peer's AS.
+    pub peer_asn: u32,
+    /// Seconds of the proposed hold time.
+    pub hold_seconds: u64,
+    /// Seconds between KEEPALIVEs.
+    pub keepalive_seconds: u64,
+    /// Families offered.
+    pub families: Vec<String>,
+    /// What is announced in them.
+    #[serde(serialize_with = "texts")]
+    pub announcements: BTreeSet<IpNet>,
+}
+
+/// Compiles every node.
+pub fn plan(snapshot: &Snapshot) -> Plan {
+    let mut faults = snapshot.faults();
+    let mut nodes = Vec::new();
+    for stored in snapshot.nodes() {
+        let name = &stored.object.metadata.name;
+        let compiled = compile(snapshot, name);
+        let mut peers = Vec::new();
+        for (instance, desired) in &compiled.instances {
+            peers.extend(
+                desired.neighbors.iter().filter_map(|(key, peer)| plan_peer(instance, desired, key, peer)),
+            );
+        }
+        faults.extend(compiled.faults.iter().cloned());
+        nodes.push(NodePlan {
+            node: name.clone(),
+            policy: compiled.policy,
+            announcements: peers.iter().flat_map(|peer| peer.announcements.iter().copied()).collect(),
+            peers,
+            faults: compiled.faults,
+        });
+    }
+    faults.extend(idle(snapshot));
+    let mut seen = BTreeSet::new();
+    faults.retain(|fault| seen.insert(fault.clone()));
+    Plan { nodes, faults }
+}
+
+/// Policies that are for no node.
+fn idle(snapshot: &Snapshot) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let none = snapshot.nodes().next().is_none();
+    for policy in snapshot.policies() {
+        let selector = policy.object.node_selector();
+        if !snapshot.nodes().any(|node| node.object.is_selected(selector)) {
+            let message = if none {
+                "applies to no node: there are no Nodes among these files (try kubectl get nodes -o yaml)"
+            } else {
+                "applies to no node: its selector chooses none of those in these files"
+            };
+            let object = format!("CiliumBGPPeeringPolicy/{}", policy.object.metadata.name);
+            faults.push(policy.origin.fault(Severity::Notice, &object, "spec.nodeSelector", message));
+        }
+    }
+    faults
+}
+
+fn plan_peer(instance: &str, desired: &Desired, key: &NeighborKey, peer: &Neighbor) -> Option<PeerPlan> {
+    let (NeighborKey::Address(address), PeerAs::Number(asn)) = (key, peer.asn) else { return None };
+    let family = |prefix: &IpNet| match prefix {
+        IpNet::V4(_) => Family::IPV4_UNICAST,
+        IpNet::V6(_) => Family::IPV6_UNICAST,
+    };
+    let offered = |prefix: &IpNet| peer.families.contains(&family(prefix));
+    Some(PeerPlan {
+        instance: instance.to_owned(),
+        local_asn: desired.asn.0,
+        router_id: desired.router_id.to_string(),
+        address: *address,
+        port: peer.port,
+        peer_asn: asn.0,
+        hold_seconds: peer.timers.hold.as_secs(),
+        keepalive_seconds: peer.timers.keepalive.as_secs(),
+        families: peer.families.iter().map(ToString::to_string).collect(),
+        announcements: desired.originate.keys().copied().filter(offered).collect(),
+    })
+}
+
+impl Plan {
+    /// Whether anything is wrong, rather than only to be noticed.
+    pub fn has_errors(&self) -> bool {
+        self.faults.iter().any(|fault| fault.severity == Severity::Error)
+    }
+}
+
+/// A table with a row for each session, and a line that sums up. Faults are not in it.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles =
+            ["NODE", "POLICY", "AS", "ROUTER ID", "PEER", "PEER AS", "HOLD", "FAMILIES", "ANNOUNCES"];
+        let mut rows = vec![titles.map(str::to_owned)];
+        for node in &self.nodes {
+            rows.extend(node.rows());
+        }
+        let mut widths = [0; 9];
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        for row in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(widths) {
+                line += &format!("{cell:<width$}  ");
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        let sessions = self.nodes.iter().map(|node| node.peers.len()).sum();
+        let prefixes = self.nodes.iter().flat_map(|node| &node.announcements).collect::<BTreeSet<_>>().len();
+        let count = |number: usize, one: &str, more: &str| match number {
+            1 => format!("1 {one}"),
+            _ => format!("{number} {more}"),
+        };
+        writeln!(
+            f,
+            "\n{}, {}, {}",
+            count(self.nodes.len(), "node", "nodes"),
+            count(sessions, "session", "sessions"),
+            count(prefixes, "prefix announced", "prefixes announced"),
+        )
+    }
+}
+
+impl NodePlan {
+    fn rows(&self) -> Vec<[String; 9]> {
+        let nothing = || "-".to_owned();
+        let policy = self.policy.clone().unwrap_or_else(nothing);
+        if self.peers.is_empty() {
+            let mut row = [(); 9].map(|()| nothing());
+            (row[0], row[1]) = (self.node.clone(), policy);
+            return vec![row];
+        }
+        let list = |items: Vec<String>| if items.is_empty() { nothing() } else { items.join(" ") };
+        self.peers
+            .iter()
+            .map(|peer| {
+                let address = match peer.address {
+                    IpAddr::V4(address) => format!("{address}:{}", peer.port),
+                    IpAddr::V6(address) => format!("[{address}]:{}", peer.port),
+                };
+                [
+                    self.node.clone(),
+                    policy.clone(),
+                    peer.local_asn.to_string(),
+                    peer.router_id.clone(),
+                    address,
+                    peer.peer_asn.to_string(),
+                    format!("{}/{} s", peer.hold_seconds, peer.keepalive_seconds),
+                    list(peer.families.clone()),
+                    list(peer.announcements.iter().map(ToString::to_string).collect()),
+                ]
+            })
+            .collect()
+    }
+}
+
+fn texts<S: Serializer>(prefixes: &BTreeSet<IpNet>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(prefixes.iter().map(ToString::to_string))
+}
