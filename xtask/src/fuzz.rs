@@ -5,7 +5,8 @@
 use std::{
     env,
     ffi::OsStr,
-    fs,
+    fs::{self, File},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -31,9 +32,11 @@ pub(crate) fn smoke(context: &Context) -> Result<(), Stop> {
     let triple = triple()?;
     for folder in ["fuzz/corpus", "fuzz/artifacts"] {
         let path = context.root.join(folder);
-        fs::create_dir_all(&path).map_err(|error| Stop::failed(format!("{}: {error}", path.display())))?;
+        fs::create_dir_all(&path).map_err(|error| io(&path, &error))?;
     }
-    let seeds = ["run", "--manifest-path", MANIFEST, "--bin", "seeds", "--", "fuzz/corpus"];
+    // Seeds need no engine, which would be built a second time for them.
+    let seeds =
+        ["run", "--manifest-path", MANIFEST, "--no-default-features", "--bin", "seeds", "--", "fuzz/corpus"];
     context.run(&mut context.cargo(seeds))?;
     let mut build = context.cargo(["build", "--release", "--manifest-path", MANIFEST, "--target", &triple]);
     for target in &targets {
@@ -43,25 +46,43 @@ pub(crate) fn smoke(context: &Context) -> Result<(), Stop> {
     targets.iter().try_for_each(|target| run(context, &triple, target))
 }
 
-/// Lets one target run on its seeds and what it makes of them.
+/// Lets one target run on its seeds and what it makes of them. What libFuzzer says goes to a file; the
+/// reader sees its figures, or all of it where it found something.
 fn run(context: &Context, triple: &str, target: &str) -> Result<(), Stop> {
     let corpus = format!("fuzz/corpus/{target}");
     let path = context.root.join(&corpus);
-    fs::create_dir_all(&path).map_err(|error| Stop::failed(format!("{}: {error}", path.display())))?;
+    fs::create_dir_all(&path).map_err(|error| io(&path, &error))?;
+    let log = context.root.join(format!("fuzz/artifacts/{target}.log"));
+    let output = File::create(&log).map_err(|error| io(&log, &error))?;
+    let errors = output.try_clone().map_err(|error| io(&log, &error))?;
     let build = env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("fuzz/target"), Into::into);
     let mut command = Command::new(build.join(triple).join("release").join(target));
-    command.current_dir(&context.root).stdin(Stdio::null()).args([
+    command.current_dir(&context.root).stdin(Stdio::null()).stdout(output).stderr(errors).args([
         &format!("-max_total_time={}", context.fuzz_seconds),
         "-max_len=4096",
         "-timeout=10",
-        "-verbosity=0",
         "-print_final_stats=1",
         "-artifact_prefix=fuzz/artifacts/",
         &corpus,
     ]);
-    context.run(&mut command).map_err(|_| {
-        Stop::failed(format!("the fuzz target {target} found something: see above and fuzz/artifacts"))
-    })
+    let result = context.run(&mut command);
+    let text = fs::read(&log).map_err(|error| io(&log, &error))?;
+    let text = String::from_utf8_lossy(&text);
+    if result.is_err() {
+        print!("{text}");
+        return Err(Stop::failed(format!("{target} found something: see above and fuzz/artifacts")));
+    }
+    for line in text
+        .lines()
+        .filter(|line| ["INFO: seed corpus", "Done ", "stat::"].iter().any(|it| line.starts_with(it)))
+    {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn io(path: &Path, error: &std::io::Error) -> Stop {
+    Stop::failed(format!("{}: {error}", path.display()))
 }
 
 /// The names of the fuzz targets, from the manifest itself.

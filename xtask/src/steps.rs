@@ -67,11 +67,19 @@ fn no_std(context: &Context) -> Result<(), Stop> {
 
 fn clippy(context: &Context) -> Result<(), Stop> {
     context.component("clippy", "clippy")?;
-    context.run(&mut context.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    context.run(&mut context.cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--keep-going",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
 fn docs(context: &Context) -> Result<(), Stop> {
-    let mut command: Command = context.cargo(["doc", "--workspace", "--no-deps"]);
+    let mut command: Command = context.cargo(["doc", "--workspace", "--no-deps", "--keep-going"]);
     context.run(command.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
