@@ -1,0 +1,141 @@
+//! Sessions come up: from either side, once, and again.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Barrier, Mutex},
+    thread,
+};
+
+use peerage_core::speaker::{CloseReason, DownReason, Event, PeerState};
+use socket2::{Domain, Socket, Type};
+
+use crate::{
+    Adapter, Running,
+    bed::{Node, established, host, key, link, pair, wait},
+};
+
+/// Whichever end connects, both have the session, with the same two addresses.
+pub fn a_session_comes_up_from_either_side<A: Adapter>() {
+    let adapter = A::start();
+    for dialer in [1, 2] {
+        let (mut a, mut b) = (Node::start(&adapter, 1), Node::start(&adapter, 2));
+        if dialer == 1 {
+            link(&mut a, &mut b)
+        } else {
+            link(&mut b, &mut a)
+        }
+        a.reconcile();
+        b.reconcile();
+        let at_a = a.wait_up(2).session.expect("an established session has one");
+        let at_b = b.wait_up(1).session.expect("an established session has one");
+        assert_eq!((at_a.local, at_a.remote), (at_b.remote, at_b.local));
+
+        let (passive, active) = if dialer == 1 { (&b, at_b) } else { (&a, at_a) };
+        assert_eq!(active.local, passive.address(), "the passive end's address is where it listens");
+        assert_ne!(active.remote.port(), 0);
+        assert_eq!(established(&[a.address(), b.address()]), 2, "one connection, seen from both ends");
+        a.wait_event("PeerUp", |event| matches!(event, Event::PeerUp { .. }).then_some(()));
+        a.stop();
+        b.stop();
+    }
+}
+
+/// Both ends connect at the same time (RFC 4271 §6.8): one connection is left, the same on both ends.
+pub fn of_two_connections_that_cross_one_survives<A: Adapter>() {
+    let adapter = A::start();
+    let mut crossed = 0;
+    for round in 0..20 {
+        let (mut a, mut b) = pair(&adapter, 1, 2);
+        for node in [&mut a, &mut b] {
+            for neighbor in node.desired.neighbors.values_mut() {
+                neighbor.passive = false;
+            }
+        }
+        let barrier = Barrier::new(2);
+        thread::scope(|scope| {
+            for node in [&a, &b] {
+                let (barrier, running, desired) = (&barrier, node.running.clone(), &node.desired);
+                scope.spawn(move || {
+                    running.with(|speaker, now| {
+                        barrier.wait();
+                        speaker.reconcile(now, desired).expect("no faults");
+                    });
+                });
+            }
+        });
+        let both = [a.address(), b.address()];
+        let (at_a, at_b) = wait(&format!("one session in round {round}"), || {
+            let session = |node: &Node<A>, peer| {
+                let status = node.status(peer);
+                status.session.filter(|_| status.state == PeerState::Established)
+            };
+            let found = (session(&a, 2)?, session(&b, 1)?);
+            (established(&both) == 2).then_some(found)
+        });
+        assert_eq!((at_a.local, at_a.remote), (at_b.remote, at_b.local), "round {round}");
+        let counts = [a.status(2), b.status(1)].map(|status| status.received.opens + status.sent.opens);
+        crossed += usize::from(counts.iter().any(|&opens| opens > 2));
+        for (node, peer) in [(&a, 2), (&b, 1)] {
+            let status = node.status(peer);
+            assert_eq!((status.established, status.dropped), (1, 0), "round {round}: {status:?}");
+        }
+        a.stop();
+        b.stop();
+    }
+    assert!(crossed > 0, "no two connections crossed: this tested nothing");
+}
+
+/// A neighbour that refuses is waited for in Active, and found when it is there.
+pub fn a_refused_connection_is_tried_again<A: Adapter>() {
+    let adapter = A::start();
+    let mut node = Node::start(&adapter, 1);
+    // Bound and not listening: the port is taken, and connections to it are refused.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::new(host(2), 0).into()).expect("127.0.0.0/8 is local");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
+    node.neighbor(address, 2, |_| {});
+    node.reconcile();
+
+    node.wait_event("a refusal", |event| match event {
+        Event::AttemptFailed { reason: DownReason::Transport(CloseReason::Refused), key, .. } => {
+            (*key == self::key(2)).then_some(())
+        }
+        _ => None,
+    });
+    wait("Active", || (node.status(2).state == PeerState::Active).then_some(()));
+
+    socket.listen(1).expect("listen");
+    let (_stream, from) = socket.accept().expect("the node tries again");
+    assert_eq!(from.as_socket().map(|from| from.ip()), Some(host(1)));
+    wait("OpenSent", || (node.status(2).state == PeerState::OpenSent).then_some(()));
+    node.stop();
+}
+
+/// A sink is called without a lock, for one event after the other: it may look at the speaker.
+pub fn an_event_sink_may_call_back<A: Adapter>() {
+    let adapter = A::start();
+    let (a, b) = pair(&adapter, 1, 2);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (running, sink) = (a.running.clone(), Arc::clone(&seen));
+    a.running.set_event_sink(Box::new(move |event| {
+        let up = match event {
+            Event::PeerUp { .. } => true,
+            Event::PeerDown { .. } => false,
+            _ => return,
+        };
+        let neighbors = running.with(|speaker, _| speaker.neighbors());
+        let really = neighbors.iter().any(|neighbor| neighbor.state == PeerState::Established);
+        sink.lock().expect("no panic under it").push((up, really));
+    }));
+    a.reconcile();
+    b.reconcile();
+    let wait_seen = |expected: &[_]| {
+        wait("the sink to have called back", || {
+            (*seen.lock().expect("no panic under it") == expected).then_some(())
+        });
+    };
+    wait_seen(&[(true, true)]);
+    b.stop();
+    wait_seen(&[(true, true), (false, false)]);
+    a.stop();
+}

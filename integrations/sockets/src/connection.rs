@@ -1,0 +1,90 @@
+//! One connection as its tasks see it: what the speaker wants of it, told by flags and a wake-up.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use peerage_core::speaker::{ConnId, ConnectTarget};
+
+use crate::signal::Signal;
+
+/// A connection, from the speaker's wish or an accepted socket until its tasks have let go of it.
+#[derive(Debug)]
+pub struct Connection {
+    id: ConnId,
+    target: Option<ConnectTarget>,
+    writable: AtomicBool,
+    closing: AtomicBool,
+    killed: AtomicBool,
+    written: AtomicBool,
+    signal: Signal,
+}
+
+impl Connection {
+    pub(crate) fn new(id: ConnId, target: Option<ConnectTarget>) -> Self {
+        Self {
+            id,
+            target,
+            writable: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
+            written: AtomicBool::new(false),
+            signal: Signal::default(),
+        }
+    }
+
+    /// What the speaker calls it.
+    pub const fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Where it leads, if this end opens it.
+    pub const fn target(&self) -> Option<&ConnectTarget> {
+        self.target.as_ref()
+    }
+
+    /// Whether the speaker is done with it: what [`Driver::transmit`](crate::Driver::transmit) still
+    /// returns is the last, and what comes in is for nobody.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether anything was given out to be written. If not, closing it at once loses nothing.
+    pub fn has_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Waits until there may be something to transmit, or the speaker is done.
+    pub async fn writable(&self) {
+        self.signal
+            .wait(|| (self.writable.swap(false, Ordering::AcqRel) || self.is_closing()).then_some(()))
+            .await;
+    }
+
+    /// Waits until the speaker is done with it.
+    pub async fn closing(&self) {
+        self.signal.wait(|| self.is_closing().then_some(())).await;
+    }
+
+    /// Waits until its tasks have to let go of it as it is.
+    pub async fn killed(&self) {
+        self.signal.wait(|| self.killed.load(Ordering::Acquire).then_some(())).await;
+    }
+
+    pub(crate) fn wake_writable(&self) {
+        self.writable.store(true, Ordering::Release);
+        self.signal.notify();
+    }
+
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.signal.notify();
+    }
+
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.close();
+    }
+
+    pub(crate) fn note_written(&self) {
+        self.written.store(true, Ordering::Release);
+    }
+}
