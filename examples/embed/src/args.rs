@@ -43,7 +43,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Option<Ar
             Some((flag, value)) => (flag, Some(value.to_owned())),
             None => (word.as_str(), None),
         };
-        let mut value = || inline.clone().or_else(|| words.next()).ok_or(format!("{flag} needs a value"));
+        let mut value =
+            || inline.clone().or_else(|| words.next()).ok_or_else(|| format!("{flag} needs a value"));
         match flag {
             "-h" | "--help" => return Ok(None),
             "--passive" => passive = true,
