@@ -11,7 +11,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net};
 use peerage_core::{
     Speaker,
-    policy::Policy,
+    policy::{Policy, Rule, Set},
     speaker::{
         Desired, Event, Neighbor, NeighborKey, NeighborStatus, Origination, PeerAs, PeerState, SocketOptions,
         SourceId,
@@ -44,6 +44,11 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// The loopback address that ends in `host`.
 pub(crate) const fn host(host: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))
+}
+
+/// The identifier and next hop of whoever is at `host`.
+pub(crate) const fn identifier(host: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, host)
 }
 
 /// The AS of whoever is at `host`.
@@ -92,7 +97,7 @@ impl<A: Adapter> Node<A> {
             sink.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }));
         running.with(|speaker, now| speaker.release(now));
-        let router_id = RouterId::from(Ipv4Addr::new(10, 0, 0, number));
+        let router_id = RouterId::from(identifier(number));
         Self { running, number, desired: Desired::new(asn(number), router_id), events }
     }
 
@@ -108,7 +113,10 @@ impl<A: Adapter> Node<A> {
         neighbor.port = at.port();
         neighbor.local_address = Some(host(self.number));
         neighbor.import = Some(Policy::accept());
-        neighbor.export = Some(Policy::accept());
+        // Nobody believes a next hop within 127.0.0.0/8, which is what the session's address is.
+        let next_hop = Set::NextHop(IpAddr::V4(identifier(self.number)));
+        let rule = Rule { sets: vec![next_hop], ..Rule::default() };
+        neighbor.export = Some(Policy { rules: vec![rule], ..Policy::accept() });
         neighbor.timers.connect_retry = Duration::from_secs(1);
         neighbor.timers.idle_hold = Duration::from_millis(200);
         edit(&mut neighbor);

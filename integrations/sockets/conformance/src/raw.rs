@@ -14,7 +14,7 @@ use peerage_core::wire::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::bed::{PATIENCE, asn, host};
+use crate::bed::{PATIENCE, asn, host, identifier};
 
 /// What a raw peer reads.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl RawPeer {
         Open {
             my_as: asn(self.number).as_u16_or_trans(),
             hold_time,
-            router_id: RouterId(u32::from_be_bytes([10, 0, 0, self.number])),
+            router_id: RouterId::from(identifier(self.number)),
             capabilities: vec![
                 Capability::Multiprotocol(Family::IPV4_UNICAST),
                 Capability::FourOctetAs(asn(self.number)),
@@ -137,7 +137,7 @@ impl RawPeer {
         }
     }
 
-    /// Announces prefixes with itself as the next hop.
+    /// Announces prefixes with its identifier as the next hop.
     pub(crate) fn announce(&mut self, prefixes: &[IpNet]) {
         let message = self.update(prefixes);
         self.send(&message);
@@ -150,7 +150,12 @@ impl RawPeer {
         let mut attributes = Vec::new();
         wire::attr::write(flag::TRANSITIVE, code::ORIGIN, &[0], &mut attributes);
         wire::attr::write(flag::TRANSITIVE, code::AS_PATH, &path, &mut attributes);
-        wire::attr::write(flag::TRANSITIVE, code::NEXT_HOP, &[127, 0, 0, self.number], &mut attributes);
+        wire::attr::write(
+            flag::TRANSITIVE,
+            code::NEXT_HOP,
+            &identifier(self.number).octets(),
+            &mut attributes,
+        );
 
         let mut message = Vec::new();
         let start = wire::begin_message(&mut message, MessageKind::Update);

@@ -77,12 +77,39 @@ pub fn of_two_connections_that_cross_one_survives<A: Adapter>() {
         crossed += usize::from(counts.iter().any(|&opens| opens > 2));
         for (node, peer) in [(&a, 2), (&b, 1)] {
             let status = node.status(peer);
-            assert_eq!((status.established, status.dropped), (1, 0), "round {round}: {status:?}");
+            let events = (a.events(), b.events());
+            assert_eq!((status.established, status.dropped), (1, 0), "round {round}: {events:#?}");
         }
         a.stop();
         b.stop();
     }
     assert!(crossed > 0, "no two connections crossed: this tested nothing");
+}
+
+/// After a session has ended by an error both ends wait before they connect again. They must not keep
+/// finding each other waiting.
+pub fn two_ends_that_both_connect_find_each_other_again<A: Adapter>() {
+    let adapter = A::start();
+    let (mut a, mut b) = pair(&adapter, 1, 2);
+    for node in [&mut a, &mut b] {
+        for neighbor in node.desired.neighbors.values_mut() {
+            neighbor.passive = false;
+        }
+        node.reconcile();
+    }
+    for round in 1..=5 {
+        b.wait_up(1);
+        a.wait_up(2);
+        let before = a.status(2).established;
+        a.running.with(|speaker, now| speaker.reset(now, &key(2)));
+        wait(&format!("the session to be back in round {round}"), || {
+            (a.status(2).established > before && a.status(2).state == PeerState::Established).then_some(())
+        });
+        let opens = a.status(2).sent.opens + b.status(1).sent.opens;
+        assert!(opens <= round * 16, "{opens} OPENs for {round} resets");
+    }
+    a.stop();
+    b.stop();
 }
 
 /// A neighbour that refuses is waited for in Active, and found when it is there.
