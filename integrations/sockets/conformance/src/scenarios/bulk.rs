@@ -129,6 +129,10 @@ pub fn a_stopped_reader_is_owed_nothing_and_ends<A: Adapter>() {
         }
         (now > 0 && since.elapsed() > Duration::from_millis(200)).then_some(())
     });
+    // It does not read, but it can be heard.
+    stopped.announce(&[prefix(MANY)]);
+    a.wait_routes(MANY as usize + 1);
+
     let (before, to_other) = (updates(), a.status(2).sent.updates);
     for round in 1..=10 {
         a.originate((0..MANY).step_by(1000), round);
