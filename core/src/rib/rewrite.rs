@@ -95,7 +95,8 @@ pub(super) fn attributes(
     let reflecting = internal && from.internal;
     // MULTI_EXIT_DISC from one AS says nothing to another (RFC 4271 §5.1.4).
     let keep_med = internal || set.class == Class::Local || matches!(edits.med(), Some(Some(_)));
-    let mut writer = Writer { key, identity, from, reflecting, missing: Missing::new(internal, reflecting) };
+    let missing = Missing::new(internal, reflecting, &block);
+    let mut writer = Writer { key, identity, from, reflecting, missing };
     for raw in RawAttributes::new(&block) {
         writer.supply(raw.code, out);
         writer.copy(raw, keep_med, out);
@@ -103,7 +104,7 @@ pub(super) fn attributes(
     writer.supply(u8::MAX, out);
 }
 
-/// Attributes that have to be there, whether the set has them or not.
+/// Attributes that have to be there and that the set does not have, wherever in its order they stand.
 struct Missing {
     as_path: bool,
     local_pref: bool,
@@ -112,8 +113,19 @@ struct Missing {
 }
 
 impl Missing {
-    const fn new(internal: bool, reflecting: bool) -> Self {
-        Self { as_path: true, local_pref: internal, originator: reflecting, cluster_list: reflecting }
+    fn new(internal: bool, reflecting: bool, block: &[u8]) -> Self {
+        let mut missing =
+            Self { as_path: true, local_pref: internal, originator: reflecting, cluster_list: reflecting };
+        for raw in RawAttributes::new(block) {
+            match raw.code {
+                code::AS_PATH => missing.as_path = false,
+                code::LOCAL_PREF => missing.local_pref = false,
+                code::ORIGINATOR_ID => missing.originator = false,
+                code::CLUSTER_LIST => missing.cluster_list = false,
+                _ => {}
+            }
+        }
+        missing
     }
 }
 
@@ -146,34 +158,24 @@ impl Writer<'_> {
         }
     }
 
-    fn copy(&mut self, raw: RawAttribute<'_>, keep_med: bool, out: &mut Vec<u8>) {
+    fn copy(&self, raw: RawAttribute<'_>, keep_med: bool, out: &mut Vec<u8>) {
         let internal = self.key.kind == SessionKind::Internal;
         match raw.code {
-            code::AS_PATH => {
-                self.missing.as_path = false;
-                self.as_path(raw.value, out);
-            }
-            code::MULTI_EXIT_DISC if !keep_med => {}
+            code::AS_PATH => self.as_path(raw.value, out),
+            code::MULTI_EXIT_DISC if keep_med => attr::write(raw.flags, raw.code, raw.value, out),
+            code::MULTI_EXIT_DISC => {}
             code::AGGREGATOR if !self.key.four_octet_as => aggregator(raw, out),
             code::CLUSTER_LIST if self.reflecting => {
-                self.missing.cluster_list = false;
                 let mut value = self.identity.cluster_id.0.to_be_bytes().to_vec();
                 value.extend_from_slice(raw.value);
                 attr::write(raw.flags, raw.code, &value, out);
             }
-            _ => {
-                match raw.code {
-                    code::LOCAL_PREF => self.missing.local_pref = false,
-                    code::ORIGINATOR_ID => self.missing.originator = false,
-                    _ => {}
-                }
-                match attr::propagation(raw.code, raw.flags) {
-                    Propagation::Always => attr::write(raw.flags, raw.code, raw.value, out),
-                    Propagation::Internal if internal => attr::write(raw.flags, raw.code, raw.value, out),
-                    Propagation::Partial => attr::write(raw.flags | flag::PARTIAL, raw.code, raw.value, out),
-                    Propagation::Internal | Propagation::Rewritten | Propagation::Never => {}
-                }
-            }
+            _ => match attr::propagation(raw.code, raw.flags) {
+                Propagation::Always => attr::write(raw.flags, raw.code, raw.value, out),
+                Propagation::Internal if internal => attr::write(raw.flags, raw.code, raw.value, out),
+                Propagation::Partial => attr::write(raw.flags | flag::PARTIAL, raw.code, raw.value, out),
+                Propagation::Internal | Propagation::Rewritten | Propagation::Never => {}
+            },
         }
     }
 

@@ -8,7 +8,7 @@ use core::hash::BuildHasher;
 
 use alloc::vec::Vec;
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 
@@ -175,13 +175,26 @@ struct Node {
 
 const SHARDS: usize = 64;
 
+/// An id with its prefix's hash, so that growing the index does not read the prefixes.
+#[derive(Clone, Copy, Debug)]
+struct Indexed {
+    hash: u32,
+    id: u32,
+}
+
+/// hashbrown looks at the lowest and the highest of 64 bits: both must depend on all 32.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
 /// The prefixes of one address family.
 #[derive(Debug)]
 pub(super) struct Table<A> {
     destinations: Slab<Destination<A>>,
     nodes: Slab<Node>,
     /// Prefix to id, in shards so that growing moves little at a time.
-    index: Vec<HashTable<u32>>,
+    index: Vec<HashTable<Indexed>>,
     hasher: FixedState,
     with_paths: usize,
     pub(super) version: u64,
@@ -200,59 +213,68 @@ impl<A: Address> Table<A> {
     }
 
     #[inline]
-    fn hash(hasher: &FixedState, address: A, len: u8) -> (u64, usize) {
-        let hash = hasher.hash_one((address, len));
-        // hashbrown uses the lowest and the highest bits: the shard takes some from between.
-        (hash, (hash >> 40) as usize % SHARDS)
+    fn hash(&self, address: A, len: u8) -> (u32, usize) {
+        let hash = self.hasher.hash_one((address, len));
+        (hash as u32, (hash >> 40) as usize % SHARDS)
     }
 
     /// The id of a prefix.
     #[inline]
     pub(super) fn find(&self, address: A, len: u8) -> Option<u32> {
-        let (hash, shard) = Self::hash(&self.hasher, address, len);
+        let (hash, shard) = self.hash(address, len);
         self.index
             .get(shard)?
-            .find(hash, |&id| {
-                self.destinations.get(id).is_some_and(|it| it.address == address && it.len == len)
-            })
-            .copied()
+            .find(spread(hash), |entry| entry.hash == hash && self.is(entry.id, address, len))
+            .map(|entry| entry.id)
+    }
+
+    #[inline]
+    fn is(&self, id: u32, address: A, len: u8) -> bool {
+        self.destinations.get(id).is_some_and(|it| it.address == address && it.len == len)
     }
 
     /// The id of a prefix, new where it has none. `None`: there are too many.
     #[inline]
     pub(super) fn find_or_insert(&mut self, address: A, len: u8) -> Option<u32> {
-        if let Some(id) = self.find(address, len) {
-            return Some(id);
+        let (hash, shard) = self.hash(address, len);
+        let destinations = &mut self.destinations;
+        let entry = self.index.get_mut(shard)?.entry(
+            spread(hash),
+            |entry| {
+                entry.hash == hash
+                    && destinations.get(entry.id).is_some_and(|it| it.address == address && it.len == len)
+            },
+            |entry| spread(entry.hash),
+        );
+        match entry {
+            Entry::Occupied(entry) => Some(entry.get().id),
+            Entry::Vacant(vacant) => {
+                let id = destinations.insert(Destination {
+                    address,
+                    attrs: AttrId::NONE,
+                    overflow: NONE,
+                    source: 0,
+                    len,
+                    flags: Destination::<A>::LIVE,
+                })?;
+                vacant.insert(Indexed { hash, id });
+                Some(id)
+            }
         }
-        let (hash, shard) = Self::hash(&self.hasher, address, len);
-        let id = self.destinations.insert(Destination {
-            address,
-            attrs: AttrId::NONE,
-            overflow: NONE,
-            source: 0,
-            len,
-            flags: Destination::<A>::LIVE,
-        })?;
-        let (destinations, hasher) = (&self.destinations, &self.hasher);
-        self.index.get_mut(shard)?.insert_unique(hash, id, |&id| {
-            destinations.get(id).map_or(0, |it| Self::hash(hasher, it.address, it.len).0)
-        });
-        Some(id)
     }
 
     /// Frees an id whose prefix has no path and nobody to tell.
     pub(super) fn free(&mut self, id: u32) {
         let Some(it) = self.destinations.get_mut(id) else { return };
-        if !it.attrs_is_none()
-            || it.flags & Destination::<A>::PINNED != 0
-            || it.flags & Destination::<A>::LIVE == 0
-        {
+        let keep = it.flags & Destination::<A>::PINNED != 0 || it.flags & Destination::<A>::LIVE == 0;
+        if keep || !it.attrs_is_none() {
             return;
         }
         it.flags = 0;
-        let (hash, shard) = Self::hash(&self.hasher, it.address, it.len);
+        let (address, len) = (it.address, it.len);
+        let (hash, shard) = self.hash(address, len);
         if let Some(Ok(entry)) =
-            self.index.get_mut(shard).map(|shard| shard.find_entry(hash, |&other| other == id))
+            self.index.get_mut(shard).map(|shard| shard.find_entry(spread(hash), |entry| entry.id == id))
         {
             entry.remove();
             self.destinations.free(id);

@@ -274,10 +274,9 @@ impl Shared {
             Some(Exclusion::AsLoop)
         } else if has(Facts::REFLECTION_LOOP) {
             Some(Exclusion::ReflectionLoop)
-        } else if first_as {
-            Some(Exclusion::FirstAs)
         } else if slot.excluded() {
-            Some(Exclusion::Policy)
+            // A policy that prepends makes a first AS that nobody enforces.
+            Some(if first_as { Exclusion::FirstAs } else { Exclusion::Policy })
         } else {
             has(Facts::UNREACHABLE).then_some(Exclusion::NextHop)
         };

@@ -33,6 +33,11 @@ pub(super) const fn cease(subcode: u8) -> Notification {
     Notification::new(6, subcode)
 }
 
+/// Whether the peer would not have the connection, whatever was to be said on it.
+fn is_rejection(notification: &Notification) -> bool {
+    notification.code == 6 && matches!(notification.subcode, subcode::REJECTED | subcode::COLLISION)
+}
+
 /// A Cease with a text for the other operator (RFC 9003).
 pub(super) fn cease_with_text(subcode: u8, text: &str) -> Notification {
     let mut end = text.len().min(255);
@@ -158,10 +163,11 @@ impl Speaker {
         if let Some(id) = by_interface.or_else(|| self.keys.get(&NeighborKey::Address(remote))) {
             return Some(*id);
         }
-        let range = self.keys.iter().find_map(|(key, id)| match key {
-            NeighborKey::Range(range) if range.contains(&remote) => Some(*id),
+        let ranges = self.keys.iter().filter_map(|(key, id)| match key {
+            NeighborKey::Range(range) if range.contains(&remote) => Some((range.prefix_len(), *id)),
             _ => None,
-        })?;
+        });
+        let (_, range) = ranges.max_by_key(|(len, _)| *len)?;
         self.create_dynamic(range, remote)
     }
 
@@ -184,7 +190,9 @@ impl Speaker {
         let id = PeerId(self.next_peer);
         self.next_peer += 1;
         self.keys.insert(key.clone(), id);
-        self.peers.insert(id, Peer::new(id, key, config));
+        let mut peer = Peer::new(id, key, config);
+        peer.link_local = peer.interface().and_then(|name| self.links.get(name).copied());
+        self.peers.insert(id, peer);
         id
     }
 
@@ -429,6 +437,8 @@ impl Speaker {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let state = core::mem::replace(&mut conn.state, ConnState::Draining(Vec::new()));
         let ConnState::Session(mut session) = state else { return };
+        // Closed sessions do not know any more what was negotiated; their counters do.
+        let session_began = session.received.opens > 0;
         let (peer_id, role, source) = (conn.peer, conn.role, conn.source.take());
         let scheduled = conn.scheduled.take();
         self.timers.remove_conn(id, scheduled);
@@ -458,16 +468,20 @@ impl Speaker {
         }
         let rival = peer.slot(role.other());
         if rival.is_none() && !matches!(peer.transport, Transport::Connect { .. }) {
-            let until = now + jittered(peer.config.timers.idle_hold, jitter);
-            // A peer that refuses may only be waiting itself. Where both ends connect and both were to
-            // refuse the other while they wait, they could miss each other for minutes.
-            let refused = source.is_none()
-                && role == Role::Outgoing
-                && matches!(&peer.last_error, Some(DownReason::Received(received)) if received.code == 6);
-            peer.transport = if refused {
-                Transport::Active { retry: Some(until) }
-            } else {
-                Transport::Idle { until: Some(until) }
+            let timers = &peer.config.timers;
+            let retry = match &reason {
+                _ if session_began => None,
+                // RFC 4271 §8.2.2, OpenSent, Event 18.
+                DownReason::Transport(_) => Some(now + jittered(timers.connect_retry, jitter)),
+                // The peer rests: were this end to rest as well, each would refuse what the other opens.
+                DownReason::Received(notification) if is_rejection(notification) => {
+                    Some(now + jittered(timers.idle_hold, jitter))
+                }
+                _ => None,
+            };
+            peer.transport = match retry {
+                Some(retry) => Transport::Active { retry: peer.dials().then_some(retry) },
+                None => Transport::Idle { until: Some(now + jittered(timers.idle_hold, jitter)) },
             };
         }
         let dynamic = peer.range.is_some();
@@ -539,6 +553,10 @@ impl Speaker {
 
     /// Who is on the other end of an interface, for [`NeighborKey::Interface`]; `None`: nobody any more.
     pub fn handle_neighbor(&mut self, now: Instant, interface: &str, link_local: Option<Ipv6Addr>) {
+        match link_local {
+            Some(address) => drop(self.links.insert(interface.to_string(), address)),
+            None => drop(self.links.remove(interface)),
+        }
         let Some(&id) = self.keys.get(&NeighborKey::Interface(interface.to_string())) else { return };
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if peer.link_local == link_local {

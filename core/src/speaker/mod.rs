@@ -15,9 +15,10 @@ mod validate;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
+    string::String,
     vec::Vec,
 };
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -49,6 +50,8 @@ pub struct Speaker {
     peers: BTreeMap<PeerId, Peer>,
     keys: BTreeMap<NeighborKey, PeerId>,
     conns: BTreeMap<ConnId, Conn>,
+    /// Who is on the other end of which interface, also of those that nobody is configured on yet.
+    links: BTreeMap<String, Ipv6Addr>,
     /// Connections of established sessions, by their index in the table.
     sources: BTreeMap<u16, ConnId>,
     timers: TimerQueue,
@@ -108,6 +111,7 @@ impl Speaker {
             peers: BTreeMap::new(),
             keys: BTreeMap::new(),
             conns: BTreeMap::new(),
+            links: BTreeMap::new(),
             sources: BTreeMap::new(),
             timers: TimerQueue::default(),
             actions: VecDeque::new(),

@@ -80,17 +80,21 @@ impl Speaker {
     }
 
     fn handle_message(&mut self, now: Instant, conn: ConnId, message: Frame<'_>) {
-        let Some(session) = self.session_mut(conn) else { return };
-        // A connection that waits for the other one: only a peer that is established on it says such
-        // things, and that peer refuses the other one.
-        if matches!(session.state(), SessionState::OpenConfirm { confirmed: true, .. })
-            && matches!(message.kind, MessageKind::Update | MessageKind::RouteRefresh)
-        {
-            self.establish(now, conn);
-        }
+        self.implied(now, conn, message.kind);
         let Some(session) = self.session_mut(conn) else { return };
         let outcome = session.handle_message(now, message);
         self.handle_outcome(now, conn, outcome);
+    }
+
+    /// A connection that waits for another to win a collision (RFC 4271 §6.8), and on which routes arrive:
+    /// the peer has established it, so it has given up the other, which only has not been heard of yet.
+    fn implied(&mut self, now: Instant, conn: ConnId, kind: MessageKind) {
+        let waits = self.session(conn).is_some_and(|session| {
+            matches!(session.state(), SessionState::OpenConfirm { confirmed: true, .. })
+        });
+        if waits && matches!(kind, MessageKind::Update | MessageKind::RouteRefresh) {
+            self.establish(now, conn);
+        }
     }
 
     fn handle_outcome(&mut self, now: Instant, conn: ConnId, outcome: Outcome<'_>) {
