@@ -373,9 +373,8 @@ impl Reader {
         let Some(Frame { kind, body, len }) = frame(&self.buffer, MAX_EXTENDED_LEN)? else {
             return Ok(None);
         };
-        let context = self
-            .context
-            .unwrap_or(AttributeContext { four_octet_as: true, kind: SessionKind::External });
+        let context =
+            self.context.unwrap_or(AttributeContext { four_octet_as: true, kind: SessionKind::External });
         let message = match kind {
             MessageKind::Open => Message::Open(Open::decode(body)?),
             MessageKind::Update => Message::Update(facts(body, context)?),

@@ -294,7 +294,8 @@ fn export_one(desired: &Desired, peer: &NeighborStatus, prefix: IpNet, best: &Pa
     };
     let v4 = prefix.addr().is_ipv4();
     // A link-local one means nothing on another link.
-    let learned = best.next_hop.filter(|hop| keep && !hop.is_link_local() && carries(session, v4, hop.address()));
+    let learned =
+        best.next_hop.filter(|hop| keep && !hop.is_link_local() && carries(session, v4, hop.address()));
     let next_hop = set_next_hop.unwrap_or_else(|| learned.map_or(own, NextHop::address));
     carries(session, v4, next_hop).then_some(Exported { attributes, next_hop, default: false })
 }
@@ -322,8 +323,7 @@ fn run(
     attributes: &PathAttributes,
     origination: Option<peerage_core::speaker::SourceId>,
 ) -> Option<Vec<Set>> {
-    let (verdict, edits) =
-        policy.apply(&RouteView { prefix, source, origination, next_hop, attributes });
+    let (verdict, edits) = policy.apply(&RouteView { prefix, source, origination, next_hop, attributes });
     (verdict == Verdict::Accept).then_some(edits.sets)
 }
 

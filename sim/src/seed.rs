@@ -31,7 +31,10 @@ impl Drop for Report {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let test = std::thread::current().name().unwrap_or("TEST").to_owned();
-            eprintln!("seed {0}: run again with PEERAGE_SIM_SEED={0} cargo test -p peerage-sim {test}", self.0);
+            eprintln!(
+                "seed {0}: run again with PEERAGE_SIM_SEED={0} cargo test -p peerage-sim {test}",
+                self.0
+            );
         }
     }
 }

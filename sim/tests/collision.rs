@@ -173,8 +173,7 @@ impl Pair {
 
     /// What is left: who dialled the connection that both call established.
     fn survivor(&self) -> Result<usize, String> {
-        let states: Vec<_> =
-            self.speakers.iter().map(|speaker| speaker.neighbors()[0].state).collect();
+        let states: Vec<_> = self.speakers.iter().map(|speaker| speaker.neighbors()[0].state).collect();
         let open: Vec<usize> = (0..2)
             .filter(|&link| {
                 let link = &self.links[link];

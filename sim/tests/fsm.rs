@@ -393,7 +393,13 @@ fn every_cell() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {} cells:\n{}", wrong.len(), STATES.len() * INPUTS.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cells:\n{}",
+        wrong.len(),
+        STATES.len() * INPUTS.len(),
+        wrong.join("\n")
+    );
 }
 
 /// A connection that ends by a NOTIFICATION is closed, and nothing comes after the NOTIFICATION.
@@ -483,8 +489,7 @@ fn open_errors() {
 #[test]
 fn equal_identifiers() {
     for (asn, fine) in [(65002, true), (65001, false)] {
-        let neighbor =
-            if asn == 65001 { peerage_sim::internal() } else { external(asn) };
+        let neighbor = if asn == 65001 { peerage_sim::internal() } else { external(asn) };
         let mut solo = Solo::new(1, &desired(65001, [10, 0, 0, 1].into()).neighbor(PEER, neighbor));
         let conn = solo.establish(PEER, &OpenSpec::new(asn, [10, 0, 0, 1].into()));
         assert_eq!(solo.state(PEER) == S::Established, fine, "AS {asn}");

@@ -138,15 +138,35 @@ fn malformed_attributes_have_their_outcome() {
         // §3 (g): the first counts.
         ("MED twice", good().med(1).med(2).block, Got::Discarded),
         // §7.1 ff.
-        ("ORIGIN 3", Attrs::default().origin(3).as_path(&[65002]).next_hop([10, 0, 0, 2].into()).block, Got::Withdrawn),
-        ("AS_PATH cut short", Attrs::default().origin(0).raw(0x40, 2, &[2, 2, 0, 0]).next_hop([10, 0, 0, 2].into()).block, Got::Withdrawn),
-        ("NEXT_HOP of 3 octets", Attrs::default().origin(0).as_path(&[65002]).raw(0x40, 3, &[10, 0, 0]).block, Got::Withdrawn),
+        (
+            "ORIGIN 3",
+            Attrs::default().origin(3).as_path(&[65002]).next_hop([10, 0, 0, 2].into()).block,
+            Got::Withdrawn,
+        ),
+        (
+            "AS_PATH cut short",
+            Attrs::default().origin(0).raw(0x40, 2, &[2, 2, 0, 0]).next_hop([10, 0, 0, 2].into()).block,
+            Got::Withdrawn,
+        ),
+        (
+            "NEXT_HOP of 3 octets",
+            Attrs::default().origin(0).as_path(&[65002]).raw(0x40, 3, &[10, 0, 0]).block,
+            Got::Withdrawn,
+        ),
         ("MED of 3 octets", good().raw(0x80, 4, &[0, 0, 1]).block, Got::Withdrawn),
         ("COMMUNITIES of 3 octets", good().raw(0xC0, 8, &[0, 0, 1]).block, Got::Withdrawn),
         ("LARGE_COMMUNITIES of 11 octets", good().raw(0xC0, 32, &[0; 11]).block, Got::Withdrawn),
         // §3 (c), (d).
-        ("ORIGIN with wrong flags", Attrs::default().raw(0xC0, 1, &[0]).as_path(&[65002]).next_hop([10, 0, 0, 2].into()).block, Got::Withdrawn),
-        ("no ORIGIN", Attrs::default().as_path(&[65002]).next_hop([10, 0, 0, 2].into()).block, Got::Withdrawn),
+        (
+            "ORIGIN with wrong flags",
+            Attrs::default().raw(0xC0, 1, &[0]).as_path(&[65002]).next_hop([10, 0, 0, 2].into()).block,
+            Got::Withdrawn,
+        ),
+        (
+            "no ORIGIN",
+            Attrs::default().as_path(&[65002]).next_hop([10, 0, 0, 2].into()).block,
+            Got::Withdrawn,
+        ),
         ("no AS_PATH", Attrs::default().origin(0).next_hop([10, 0, 0, 2].into()).block, Got::Withdrawn),
         ("no NEXT_HOP", Attrs::default().origin(0).as_path(&[65002]).block, Got::Withdrawn),
         // §4: a length past the end of the block.
@@ -154,7 +174,10 @@ fn malformed_attributes_have_their_outcome() {
         // §3 (g): twice MP_REACH_NLRI.
         (
             "MP_REACH_NLRI twice",
-            good().mp_reach(Family::IPV6_UNICAST, &[0x20; 16], &[]).mp_reach(Family::IPV6_UNICAST, &[0x20; 16], &[]).block,
+            good()
+                .mp_reach(Family::IPV6_UNICAST, &[0x20; 16], &[])
+                .mp_reach(Family::IPV6_UNICAST, &[0x20; 16], &[])
+                .block,
             Got::Reset(3, 1),
         ),
         // §5.3: too short to say what is announced.
@@ -199,8 +222,7 @@ fn malformed_attributes_have_their_outcome() {
 /// Faults are reported, coalesced, and the session goes on.
 #[test]
 fn malformed_updates_are_reported() {
-    let mut solo =
-        Solo::new(6, &desired(65001, [10, 0, 0, 1].into()).neighbor("10.0.0.2", external(65002)));
+    let mut solo = Solo::new(6, &desired(65001, [10, 0, 0, 1].into()).neighbor("10.0.0.2", external(65002)));
     let conn = solo.establish("10.0.0.2", &OpenSpec::new(65002, [10, 0, 0, 2].into()));
     let bad = Attrs::default().origin(7).as_path(&[65002]).next_hop([10, 0, 0, 2].into());
     for _ in 0..100 {

@@ -97,9 +97,15 @@ fn network(seed: u64, rng: &mut Rng) -> (World, Vec<(String, String)>) {
         }
     }
     match rng.below(4) {
-        0 => { let _ = world.segmentation(Segmentation::Whole); }
-        1 => { let _ = world.late(Duration::from_millis(20)); }
-        2 => { let _ = world.window(64 + rng.index(2000)); }
+        0 => {
+            let _ = world.segmentation(Segmentation::Whole);
+        }
+        1 => {
+            let _ = world.late(Duration::from_millis(20));
+        }
+        2 => {
+            let _ = world.window(64 + rng.index(2000));
+        }
         _ => {}
     }
     (world, peerings)
@@ -138,8 +144,12 @@ fn random_networks_stay_consistent() {
                         let attributes = route_attributes(&mut rng);
                         world.originate_with(&name, &some_prefix(&mut rng), attributes);
                     }
-                    4..=5 => { let _ = world.withdraw(&name, &some_prefix(&mut rng)); }
-                    6 => { let _ = world.reset_connections(&a, &b); }
+                    4..=5 => {
+                        let _ = world.withdraw(&name, &some_prefix(&mut rng));
+                    }
+                    6 => {
+                        let _ = world.reset_connections(&a, &b);
+                    }
                     7 => {
                         let changed = policy(&mut rng);
                         drop(world.edit_neighbor(&a, &b, |neighbor| neighbor.import = Some(changed)));

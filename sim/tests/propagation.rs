@@ -27,13 +27,8 @@ struct Rig {
     peers: Vec<(&'static str, ConnId)>,
 }
 
-const PEERS: [(&str, u32); 5] = [
-    ("10.0.0.2", 65002),
-    ("10.0.0.3", 65003),
-    ("10.0.0.4", 65000),
-    ("10.0.0.5", 65000),
-    ("10.0.0.6", 65000),
-];
+const PEERS: [(&str, u32); 5] =
+    [("10.0.0.2", 65002), ("10.0.0.3", 65003), ("10.0.0.4", 65000), ("10.0.0.5", 65000), ("10.0.0.6", 65000)];
 const E1: usize = 0;
 const E2: usize = 1;
 const I1: usize = 2;
@@ -438,16 +433,21 @@ fn two_octet_as_numbers() {
     solo.messages(wide);
 
     // Out: AS_TRANS in AS_PATH, the truth in AS4_PATH.
-    let attrs = Attrs::new(&[4_200_000_003, 64000], [10, 0, 0, 3].into())
-        .raw(0xC0, 7, &[&4_200_000_003_u32.to_be_bytes()[..], &[10, 0, 0, 3]].concat());
+    let attrs = Attrs::new(&[4_200_000_003, 64000], [10, 0, 0, 3].into()).raw(
+        0xC0,
+        7,
+        &[&4_200_000_003_u32.to_be_bytes()[..], &[10, 0, 0, 3]].concat(),
+    );
     solo.bytes(wide, &message::announce(&attrs, &[prefix(NET)]));
     let messages = solo.messages(narrow);
     let [Message::Update(facts)] = &messages[..] else { panic!("{messages:?}") };
     let two = |asns: &[u16]| {
-        [&[2, asns.len() as u8][..], &asns.iter().flat_map(|asn| asn.to_be_bytes()).collect::<Vec<_>>()].concat()
+        [&[2, asns.len() as u8][..], &asns.iter().flat_map(|asn| asn.to_be_bytes()).collect::<Vec<_>>()]
+            .concat()
     };
     let four = |asns: &[u32]| {
-        [&[2, asns.len() as u8][..], &asns.iter().flat_map(|asn| asn.to_be_bytes()).collect::<Vec<_>>()].concat()
+        [&[2, asns.len() as u8][..], &asns.iter().flat_map(|asn| asn.to_be_bytes()).collect::<Vec<_>>()]
+            .concat()
     };
     assert_eq!(facts.raw(2).unwrap().1, two(&[23456, 23456, 64000]));
     let (flags, value) = facts.raw(17).expect("AS4_PATH");
@@ -511,11 +511,7 @@ fn updates_are_packed() {
     let nets: Vec<IpNet> =
         (0..2000_u32).map(|net| prefix(&format!("10.{}.{}.0/24", net / 256, net % 256))).collect();
     for chunk in nets.chunks(500) {
-        rig.solo.speaker.handle_bytes(
-            rig.solo.now,
-            rig.peers[E1].1,
-            &message::announce(&from_e1(), chunk),
-        );
+        rig.solo.speaker.handle_bytes(rig.solo.now, rig.peers[E1].1, &message::announce(&from_e1(), chunk));
     }
     let messages = rig.solo.messages(rig.peers[E2].1);
     assert!(messages.len() <= 4, "{} UPDATEs for 2,000 prefixes of one kind", messages.len());

@@ -18,7 +18,8 @@ use peerage_sim::{
 /// Changes one thing.
 fn edit(desired: &mut Desired, rng: &mut Rng) {
     let keys: Vec<NeighborKey> = desired.neighbors.keys().cloned().collect();
-    let neighbor = if keys.is_empty() { None } else { desired.neighbors.get_mut(&keys[rng.index(keys.len())]) };
+    let neighbor =
+        if keys.is_empty() { None } else { desired.neighbors.get_mut(&keys[rng.index(keys.len())]) };
     match (rng.below(16), neighbor) {
         (0, _) => drop(desired.neighbors.insert(
             NeighborKey::Address([10, 0, 0, 2 + rng.below(4) as u8].into()),
@@ -148,9 +149,11 @@ fn any_way_to_a_configuration_is_as_good_as_the_straight_one() {
             world.run_for(Duration::from_secs(900));
         }
         assert_eq!(seen(&winding, "hub"), seen(&straight, "hub"), "{wanted:#?}");
-        let stable = winding.of("hub").neighbors().iter().all(|status| {
-            status.shutdown || status.state == PeerState::Established
-        });
+        let stable = winding
+            .of("hub")
+            .neighbors()
+            .iter()
+            .all(|status| status.shutdown || status.state == PeerState::Established);
         if stable {
             winding.check();
         }
@@ -258,7 +261,9 @@ fn faults_are_all_named() {
     let faults = solo.speaker.reconcile(solo.now, &bad).unwrap_err().0;
     let paths: BTreeMap<&str, &str> =
         faults.iter().map(|fault| (fault.path.as_str(), fault.message.as_str())).collect();
-    for part in ["router_id", "neighbors[10.0.0.3].timers.hold", "neighbors[10.0.0.3].asn", "neighbors[10.0.0.4]"] {
+    for part in
+        ["router_id", "neighbors[10.0.0.3].timers.hold", "neighbors[10.0.0.3].asn", "neighbors[10.0.0.4]"]
+    {
         assert!(paths.keys().any(|path| path.starts_with(part)), "{part} is not among {paths:?}");
     }
     assert_eq!(solo.speaker.desired(), Some(&good));
@@ -268,12 +273,10 @@ fn faults_are_all_named() {
 /// The same from any side: removing and adding a neighbour in one go is two changes.
 #[test]
 fn changes_are_listed() {
-    let before = desired(65001, [10, 0, 0, 1].into())
-        .neighbor("10.0.0.2", external(65002))
-        .route("10.1.0.0/16");
-    let after = desired(65001, [10, 0, 0, 1].into())
-        .neighbor("10.0.0.3", external(65003))
-        .route("10.2.0.0/16");
+    let before =
+        desired(65001, [10, 0, 0, 1].into()).neighbor("10.0.0.2", external(65002)).route("10.1.0.0/16");
+    let after =
+        desired(65001, [10, 0, 0, 1].into()).neighbor("10.0.0.3", external(65003)).route("10.2.0.0/16");
     let solo = Solo::new(1, &before);
     let changes = solo.speaker.plan(&after).unwrap().changes;
     for change in [

@@ -77,10 +77,12 @@ fn who_may_be_in_which_as() {
         assert_eq!(solo.state(PEER) == PeerState::Established, fine, "{asn:?} and {theirs}");
         if !fine {
             assert_eq!(notification(&solo.messages(conn)), Some((2, 2)), "{asn:?} and {theirs}");
-            let failed = solo.events.iter().any(|event| matches!(
-                event,
-                Event::AttemptFailed { reason: DownReason::Sent(Notification { code: 2, .. }), .. }
-            ));
+            let failed = solo.events.iter().any(|event| {
+                matches!(
+                    event,
+                    Event::AttemptFailed { reason: DownReason::Sent(Notification { code: 2, .. }), .. }
+                )
+            });
             assert!(failed, "{:?}", solo.events);
             assert!(matches!(solo.status(PEER).last_error, Some(DownReason::Sent(_))));
         }
@@ -130,9 +132,11 @@ fn the_open_says_what_is_configured() {
     assert!(open.capabilities.iter().any(|capability| {
         matches!(capability, Capability::ExtendedNextHop(rows) if rows.iter().any(|row| row.0 == Family::IPV4_UNICAST))
     }));
-    assert!(open.capabilities.iter().any(|capability| {
-        matches!(capability, Capability::Fqdn { host, .. } if host == "here")
-    }));
+    assert!(
+        open.capabilities
+            .iter()
+            .any(|capability| { matches!(capability, Capability::Fqdn { host, .. } if host == "here") })
+    );
 }
 
 /// Only families that both offer are exchanged (RFC 4760 §8); without any capability it is IPv4.
@@ -305,7 +309,8 @@ fn dynamic_neighbours() {
     let mut conns = Vec::new();
     for last in 1..=5_u8 {
         let address = format!("10.5.0.{last}");
-        let conn = solo.establish(&address, &OpenSpec::new(65000 + 10 * u32::from(last), [10, 5, 0, last].into()));
+        let conn =
+            solo.establish(&address, &OpenSpec::new(65000 + 10 * u32::from(last), [10, 5, 0, last].into()));
         let messages = solo.messages(conn);
         if last <= 3 {
             assert_eq!(solo.state(&address), PeerState::Established);
@@ -362,9 +367,10 @@ fn passive_and_shutdown() {
     assert_eq!(world.state("a", "b"), PeerState::Idle);
     assert!(world.status("a", "b").shutdown);
     assert_ne!(world.state("b", "a"), PeerState::Established);
-    let cease = world.notifications().iter().any(|(_, from, _, notification)| {
-        from == "a" && (notification.code, notification.subcode) == (6, 2)
-    });
+    let cease = world
+        .notifications()
+        .iter()
+        .any(|(_, from, _, notification)| from == "a" && (notification.code, notification.subcode) == (6, 2));
     assert!(cease, "{:?}", world.notifications());
 }
 
@@ -395,7 +401,8 @@ fn reset_of_a_neighbour() {
     let (now, key) = (world.now(), NeighborKey::Address([10, 0, 0, 2].into()));
     world.of_mut("a").reset(now, &key);
     world.run_for(seconds(1));
-    let cease = world.notifications().iter().any(|(_, from, _, n)| from == "a" && (n.code, n.subcode) == (6, 4));
+    let cease =
+        world.notifications().iter().any(|(_, from, _, n)| from == "a" && (n.code, n.subcode) == (6, 4));
     assert!(cease, "{:?}", world.notifications());
     world.run_for(seconds(300)).settle();
     assert!(world.established("a", "b"));

@@ -17,7 +17,10 @@ fn stream(rng: &mut Rng) -> Vec<u8> {
             1 => message::withdraw(&[net]),
             2 => message::route_refresh(Family::IPV4_UNICAST),
             // Malformed: treated as a withdrawal.
-            3 => message::announce(&Attrs::default().origin(9).as_path(&[65002]).next_hop([10, 0, 0, 2].into()), &[net]),
+            3 => message::announce(
+                &Attrs::default().origin(9).as_path(&[65002]).next_hop([10, 0, 0, 2].into()),
+                &[net],
+            ),
             _ => {
                 let path = [65002, 64000 + rng.below(9) as u32];
                 message::announce(&Attrs::new(&path, [10, 0, 0, 2].into()).med(rng.below(3) as u32), &[net])

@@ -144,7 +144,10 @@ impl World {
         let peer_name = &self.nodes[peer].name;
         for (side, half) in tcp.halves.iter().enumerate() {
             if self.is_speaker(tcp.ends[1 - side].node) {
-                assert_eq!(half.malformed, None, "{name} and {peer_name}: a speaker sent something malformed");
+                assert_eq!(
+                    half.malformed, None,
+                    "{name} and {peer_name}: a speaker sent something malformed"
+                );
             }
         }
         let speaker = self.speaker_at(node);
@@ -189,7 +192,11 @@ impl World {
                 assert_eq!(Some(export.next_hop), said, "{name}: next hop of {prefix} to {peer_name}");
             }
             let counts = status.routes.get(&family).copied().unwrap_or_default();
-            assert_eq!(counts.received as usize, received.len(), "{name}: received from {peer_name}, {family}");
+            assert_eq!(
+                counts.received as usize,
+                received.len(),
+                "{name}: received from {peer_name}, {family}"
+            );
             assert_eq!(
                 counts.advertised as usize,
                 arrived.len(),
@@ -200,9 +207,9 @@ impl World {
             let back = self.speaker_at(peer).neighbors();
             let session = status.session.as_ref().expect("a session");
             let both = back.iter().filter(|back| {
-                back.session.as_ref().is_some_and(|back| {
-                    back.local == session.remote && back.remote == session.local
-                })
+                back.session
+                    .as_ref()
+                    .is_some_and(|back| back.local == session.remote && back.remote == session.local)
             });
             assert_eq!(both.count(), 1, "{peer_name} has the session that {name} has");
         }

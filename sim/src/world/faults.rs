@@ -97,8 +97,7 @@ impl World {
     pub fn next_hop(&mut self, name: &str, address: &str, metric: Option<u32>) -> &mut Self {
         let node = self.index(name);
         let address: IpAddr = address.parse().expect("an address");
-        let reach =
-            metric.map_or(Reachability::Unreachable, |metric| Reachability::Reachable { metric });
+        let reach = metric.map_or(Reachability::Unreachable, |metric| Reachability::Reachable { metric });
         let now = self.now;
         self.transcript.entry(format_args!("{now} {node} next hop {address} {reach:?}"));
         self.speaker_mut(node).handle_next_hop(now, address, reach);
@@ -131,9 +130,7 @@ impl World {
     /// Whether a raw peer has an open connection.
     pub fn raw_is_open(&self, name: &str) -> bool {
         let node = self.index(name);
-        self.tcps
-            .values()
-            .any(|tcp| (0..2).any(|side| tcp.ends[side].node == node && tcp.ends[side].alive))
+        self.tcps.values().any(|tcp| (0..2).any(|side| tcp.ends[side].node == node && tcp.ends[side].alive))
     }
 
     fn raw_connection(&self, name: &str) -> (TcpId, Side) {

@@ -485,7 +485,8 @@ impl World {
         let now = self.now;
         let conn = if self.is_speaker(node) {
             let conn = self.fact(node).handle_accepted(now, remote, local, interface.as_deref());
-            self.transcript.entry(format_args!("{now} {node} accepted {conn} {remote} {local} {interface:?}"));
+            self.transcript
+                .entry(format_args!("{now} {node} accepted {conn} {remote} {local} {interface:?}"));
             self.nodes[node].conns.insert(conn, (id, 1));
             Some(conn)
         } else {

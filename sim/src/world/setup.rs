@@ -110,7 +110,13 @@ impl World {
     }
 
     /// Joins two speakers by a link on which they are neighbours by interface, everything accepted.
-    pub fn unnumbered(&mut self, one: &str, interface: &str, other: &str, other_interface: &str) -> &mut Self {
+    pub fn unnumbered(
+        &mut self,
+        one: &str,
+        interface: &str,
+        other: &str,
+        other_interface: &str,
+    ) -> &mut Self {
         self.link(one, interface, other, other_interface);
         for (node, name, peer) in [(one, interface, other), (other, other_interface, one)] {
             let (node, peer) = (self.index(node), self.index(peer));
