@@ -74,12 +74,12 @@ impl Rig {
         self.solo
             .messages(self.peers[peer].1)
             .into_iter()
-            .filter_map(|message| match message {
-                Message::Update(facts) => Some(facts),
+            .map(|message| match message {
+                Message::Update(facts) => *facts,
                 other => panic!("{other:?}"),
             })
             .filter(|facts| facts.announced.contains_key(&net) || facts.withdrawn.contains(&net))
-            .last()
+            .next_back()
             .filter(|facts| facts.announced.contains_key(&net))
     }
 
