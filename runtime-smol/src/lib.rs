@@ -240,7 +240,7 @@ async fn exchange(
     if let Some(reason) = or(receiving, or(sending, late)).await {
         return reason;
     }
-    if connection.has_written() {
+    if driver.lingers(connection) {
         finish(stream.get_ref());
         let receiving = async { _ = receive(driver, connection, stream).await };
         or(receiving, overdue(connection)).await;

@@ -216,7 +216,7 @@ async fn exchange(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: 
     if let Err(error) = sent {
         return close_reason(&error);
     }
-    if connection.has_written() {
+    if driver.lingers(connection) {
         finish(stream);
         tokio::select! {
             _ = receive(driver, connection, stream) => {}

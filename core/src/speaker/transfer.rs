@@ -82,14 +82,6 @@ impl Speaker {
     fn handle_message(&mut self, now: Instant, conn: ConnId, message: Frame<'_>) {
         self.implied(now, conn, message.kind);
         let Some(session) = self.session_mut(conn) else { return };
-        // A connection that waits for the other one: only a peer that is established on it says such
-        // things, and that peer refuses the other one.
-        if matches!(session.state(), SessionState::OpenConfirm { confirmed: true, .. })
-            && matches!(message.kind, MessageKind::Update | MessageKind::RouteRefresh)
-        {
-            self.establish(now, conn);
-        }
-        let Some(session) = self.session_mut(conn) else { return };
         let outcome = session.handle_message(now, message);
         self.handle_outcome(now, conn, outcome);
     }

@@ -30,5 +30,5 @@ mod values;
 mod words;
 mod yaml;
 
-pub use load::{Inputs, load};
+pub use load::{Inputs, cluster, load};
 pub use model::{Attached, Defaults, Gateway, Lab, Link, LinkEnd, Node, Pod, Router, Show, StaticRoute};

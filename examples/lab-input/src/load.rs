@@ -78,6 +78,28 @@ pub fn load(inputs: &Inputs) -> (Option<Lab>, Vec<Fault>) {
     (lab, faults)
 }
 
+/// The nodes of a Kind cluster alone, with what the Node manifests among `manifests` say about them.
+/// Those of a lab can have more: the addresses of the servers that join them.
+pub fn cluster(path: &Path, manifests: &Snapshot) -> (Snapshot, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let mut nodes = Snapshot::new();
+    if let Some(document) = document(path, "--cluster", &mut faults) {
+        let cluster = kind::read(&document, &mut faults);
+        let document = Arc::new(document);
+        for (index, node) in cluster.nodes.iter().enumerate() {
+            let manifest = manifests.node(&node.name);
+            let object = merge(node, None, manifest.map(|stored| &stored.object));
+            let origin = manifest.map_or_else(
+                || Origin::document(Arc::clone(&document), format!("nodes[{index}]")),
+                |stored| stored.origin.clone(),
+            );
+            nodes.add_node(object, origin);
+        }
+    }
+    faults.extend(nodes.faults());
+    (nodes, faults)
+}
+
 /// By file, in the order they are read, then by line; none twice.
 fn sort(faults: &mut Vec<Fault>, inputs: &Inputs) {
     let known = [Some(&inputs.cluster), Some(&inputs.topology), inputs.values.as_ref()];

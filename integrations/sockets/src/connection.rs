@@ -47,8 +47,8 @@ impl Connection {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Whether anything was given out to be written. If not, closing it at once loses nothing.
-    pub fn has_written(&self) -> bool {
+    /// Whether anything was given out to be written.
+    pub(crate) fn has_written(&self) -> bool {
         self.written.load(Ordering::Acquire)
     }
 

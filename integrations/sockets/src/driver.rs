@@ -6,7 +6,7 @@
 //! events, so nothing foreign ever runs under the lock but the closure of [`Driver::with`].
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt, io,
     net::{SocketAddr, TcpStream},
     sync::{
@@ -35,6 +35,10 @@ const WORK_SLICE: usize = 1024;
 
 /// Events taken out under one lock.
 const EVENT_BATCH: usize = 64;
+
+/// Connections that may linger at a time. A flood of connections that are refused would otherwise hold a
+/// descriptor each for as long as [`LINGER`](crate::LINGER).
+const LINGERING: usize = 256;
 
 /// What a runtime adds: tasks.
 pub trait Host: Send + Sync + Sized + 'static {
@@ -66,6 +70,7 @@ pub struct Driver<H> {
 struct State {
     speaker: Speaker,
     connections: HashMap<ConnId, Arc<Connection>>,
+    lingering: HashSet<ConnId>,
     listeners: usize,
     /// What the ticking task sleeps until; `None`: it sleeps until it is woken.
     armed: Option<Instant>,
@@ -117,6 +122,7 @@ impl<H: Host> Driver<H> {
             state: Mutex::new(State {
                 speaker,
                 connections: HashMap::new(),
+                lingering: HashSet::new(),
                 listeners,
                 armed: None,
                 sink: None,
@@ -235,10 +241,26 @@ impl<H: Host> Driver<H> {
         bytes
     }
 
+    /// Whether to wait for the peer before closing a connection on which everything is written: the input
+    /// that is still under way would otherwise reset it (see [`finish`](crate::finish)).
+    pub fn lingers(&self, connection: &Connection) -> bool {
+        // Where nothing was written nothing can be lost.
+        if !connection.has_written() {
+            return false;
+        }
+        let mut state = lock(&self.state);
+        let lingers = state.lingering.len() < LINGERING;
+        if lingers {
+            state.lingering.insert(connection.id());
+        }
+        lingers
+    }
+
     /// The socket of a connection is closed, or was never opened.
     pub fn closed(self: &Arc<Self>, connection: &Connection, reason: CloseReason) {
         self.enter(|state, now| {
             state.connections.remove(&connection.id());
+            state.lingering.remove(&connection.id());
             state.speaker.handle_closed(now, connection.id(), reason);
         });
         if self.is_stopping() {

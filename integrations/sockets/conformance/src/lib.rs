@@ -100,6 +100,7 @@ macro_rules! conformance {
             an_end_in_the_middle_of_a_message_ends_the_session,
             an_event_sink_may_call_back,
             an_unconfigured_source_is_refused,
+            long_work_goes_on_by_itself,
             of_two_connections_that_cross_one_survives,
             stopping_is_bounded_in_time,
             stopping_says_so_and_leaves_nothing_open,

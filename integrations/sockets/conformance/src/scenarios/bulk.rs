@@ -14,7 +14,7 @@ use peerage_core::{
 
 use crate::{
     Adapter, Running,
-    bed::{MANY, Node, SmallBuffers, asn, attributes, community, identifier, link, prefix, wait},
+    bed::{MANY, Node, SmallBuffers, asn, attributes, community, identifier, link, pair, prefix, wait},
     raw::{Message, RawPeer},
 };
 
@@ -54,6 +54,25 @@ pub fn a_hundred_thousand_routes_cross_three_nodes<A: Adapter>() {
     assert_eq!(c.status(2).state, PeerState::Established);
     b.stop();
     c.stop();
+}
+
+/// Work that takes long, such as forgetting a peer's routes, is done without anyone asking.
+pub fn long_work_goes_on_by_itself<A: Adapter>() {
+    let adapter = A::start();
+    let (a, b) = pair(&adapter, 1, 2);
+    a.originate(0..MANY / 2, 7);
+    a.reconcile();
+    b.reconcile();
+    b.wait_routes(MANY as usize / 2);
+    a.stop();
+    b.wait_event("PeerDown", |event| matches!(event, Event::PeerDown { .. }).then_some(()));
+    // Every look at a node makes it do a little: the routes must be gone after few looks.
+    let gone = (0..10).any(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        b.routes() == 0
+    });
+    assert!(gone, "{} routes are left", b.routes());
+    b.stop();
 }
 
 /// A peer that reads a few octets at a time gets every route, and others get theirs meanwhile.
@@ -129,6 +148,10 @@ pub fn a_stopped_reader_is_owed_nothing_and_ends<A: Adapter>() {
         }
         (now > 0 && since.elapsed() > Duration::from_millis(200)).then_some(())
     });
+    // It does not read, but it can be heard.
+    stopped.announce(&[prefix(MANY)]);
+    a.wait_routes(MANY as usize + 1);
+
     let (before, to_other) = (updates(), a.status(2).sent.updates);
     for round in 1..=10 {
         a.originate((0..MANY).step_by(1000), round);

@@ -1,0 +1,106 @@
+//! A speaker that runs, on either runtime.
+
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+
+use anyhow::{Context as _, Result};
+use peerage_core::{Speaker, speaker::Event, time::Instant};
+use peerage_sockets::{Clock, SocketSetup, seed};
+
+use crate::cli;
+
+/// What speakers run on: two threads, as many as a lab of seven needs.
+#[derive(Clone, Debug)]
+pub(crate) enum Runtime {
+    /// tokio
+    Tokio(tokio::runtime::Handle),
+    /// smol
+    Smol(Arc<smol::Executor<'static>>),
+}
+
+/// A speaker that runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// On tokio.
+    Tokio(peerage_tokio::Node),
+    /// On smol.
+    Smol(peerage_smol::Node),
+}
+
+impl Runtime {
+    /// Starts one; it ends with the process.
+    pub(crate) fn start(which: cli::Runtime) -> Result<Self> {
+        match which {
+            cli::Runtime::Tokio => {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(2)
+                    .enable_all()
+                    .build()
+                    .context("cannot start tokio")?;
+                let handle = runtime.handle().clone();
+                run("tokio", move || runtime.block_on(std::future::pending::<()>()))?;
+                Ok(Self::Tokio(handle))
+            }
+            cli::Runtime::Smol => {
+                let executor = Arc::new(smol::Executor::new());
+                for _ in 0..2 {
+                    let executor = Arc::clone(&executor);
+                    run("smol", move || smol::block_on(executor.run(std::future::pending::<()>())))?;
+                }
+                Ok(Self::Smol(executor))
+            }
+        }
+    }
+
+    /// Runs a new speaker that listens at these addresses.
+    pub(crate) fn spawn(&self, setup: Arc<dyn SocketSetup>, listen: &[SocketAddr]) -> io::Result<Node> {
+        let speaker = Speaker::new(seed(), Clock.now());
+        match self {
+            Self::Tokio(handle) => {
+                peerage_tokio::Node::spawn_on(handle, speaker, setup, listen).map(Node::Tokio)
+            }
+            Self::Smol(executor) => {
+                peerage_smol::Node::spawn_on(executor, speaker, setup, listen).map(Node::Smol)
+            }
+        }
+    }
+}
+
+/// Starts a thread of the runtime.
+fn run(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new().name(name.into()).spawn(work).context("cannot start a thread")?;
+    Ok(())
+}
+
+impl Node {
+    /// Runs `f` on the speaker and carries out what it led to.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Speaker, Instant) -> R) -> R {
+        match self {
+            Self::Tokio(node) => node.with(f),
+            Self::Smol(node) => node.with(f),
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn listen_addrs(&self) -> Vec<SocketAddr> {
+        match self {
+            Self::Tokio(node) => node.listen_addrs(),
+            Self::Smol(node) => node.listen_addrs(),
+        }
+    }
+
+    /// Who is told of events.
+    pub(crate) fn set_event_sink(&self, sink: impl FnMut(Event) + Send + 'static) {
+        match self {
+            Self::Tokio(node) => node.set_event_sink(Box::new(sink)),
+            Self::Smol(node) => node.set_event_sink(Box::new(sink)),
+        }
+    }
+
+    /// Ends its sessions with Cease 6/2 and waits for that, for `limit` at most.
+    pub(crate) fn shutdown(&self, text: &str, limit: Duration) {
+        match self {
+            Self::Tokio(node) => node.shutdown_blocking(text, limit),
+            Self::Smol(node) => node.shutdown_blocking(text, limit),
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The lab as it runs: the fabric, a speaker for each router and each BGP instance of a node, and the
+//! Kubernetes objects that say what the instances are.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use peerage_core::{
+    rib::Route,
+    speaker::{Desired, DownReason, Event, Plan},
+    wire::Family,
+};
+use peerage_kubernetes::{Fault, Snapshot, compile};
+use peerage_lab_input::{Attached, Gateway, Lab, StaticRoute};
+
+use super::{
+    fabric::{Fabric, Link, Machine},
+    node::{Node, Runtime},
+    progress::Progress,
+};
+use crate::{
+    cli::{Loopback, Runtime as WhichRuntime},
+    show::{Instance, Resets},
+};
+
+/// The family that the lab's tables show.
+pub(crate) const FAMILY: Family = Family::IPV4_UNICAST;
+
+/// How long ending sessions may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A speaker in the lab.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Its machine in the fabric.
+    pub(crate) machine: usize,
+    /// Its BGP instance, for a node's.
+    pub(crate) instance: Option<String>,
+    /// Its host name.
+    pub(crate) hostname: Option<String>,
+    /// Whether its tables name hosts.
+    pub(crate) show_hostname: bool,
+    /// Why its sessions ended.
+    resets: Arc<Mutex<Resets>>,
+    /// Itself.
+    pub(crate) node: Node,
+}
+
+impl Member {
+    /// What it knows now.
+    pub(crate) fn look(&self) -> Option<Instance> {
+        let resets = lock(&self.resets).clone();
+        self.node.with(|speaker, now| {
+            Instance::take(speaker, now, FAMILY, self.hostname.clone(), self.show_hostname, &resets)
+        })
+    }
+}
+
+/// What the cluster's objects made of one instance.
+#[derive(Clone, Debug)]
+pub(crate) struct InstanceChange {
+    /// The node's name.
+    pub(crate) node: String,
+    /// The instance's name.
+    pub(crate) instance: String,
+    /// What changed.
+    pub(crate) plan: Plan,
+}
+
+/// The lab as it runs.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// What it was made of.
+    pub(crate) lab: Lab,
+    /// Its map.
+    pub(crate) fabric: Arc<Fabric>,
+    /// Who is told what happens.
+    progress: Arc<Progress>,
+    runtime: Runtime,
+    members: Mutex<Vec<Arc<Member>>>,
+    cluster: Mutex<Snapshot>,
+}
+
+impl World {
+    /// Runs the routers. The nodes' agents wait for policies.
+    pub(crate) fn start(
+        lab: Lab,
+        cluster: Snapshot,
+        runtime: WhichRuntime,
+        loopback: Loopback,
+        progress: Arc<Progress>,
+    ) -> Result<Self> {
+        let fabric = Fabric::new(machines(&lab)?, loopback).context("cannot prepare loopback sockets")?;
+        let world = Self {
+            lab,
+            fabric,
+            progress,
+            runtime: Runtime::start(runtime)?,
+            members: Mutex::default(),
+            cluster: Mutex::new(cluster),
+        };
+        world.start_routers()?;
+        Ok(world)
+    }
+
+    /// Every router listens and knows its neighbours before any dials; who is on the other end of a link
+    /// is found out after that, as with router advertisements.
+    fn start_routers(&self) -> Result<()> {
+        for (machine, router) in self.lab.routers.iter().enumerate() {
+            let hostname = router.desired.hostname.clone().or_else(|| Some(router.name.clone()));
+            self.add(machine, None, hostname, router.show.hostname, &self.fabric.listen(machine))
+                .with_context(|| format!("cannot start {}", router.name))?;
+        }
+        for (member, router) in self.members().into_iter().zip(&self.lab.routers) {
+            self.reconcile(&member, &router.desired)
+                .with_context(|| format!("the configuration of {} cannot run", router.name))?;
+        }
+        self.members().iter().for_each(|member| self.discover(member));
+        Ok(())
+    }
+
+    /// Tells a speaker who is on the other ends of its links.
+    fn discover(&self, member: &Member) {
+        let machines = self.fabric.machines();
+        let Some(machine) = machines.get(member.machine) else { return };
+        for link in &machine.links {
+            let peer = machines.get(link.peer).and_then(|peer| peer.link(&link.peer_interface));
+            let link_local = peer.map(|peer| peer.link_local);
+            member.node.with(|speaker, now| speaker.handle_neighbor(now, &link.interface, link_local));
+        }
+    }
+
+    /// Runs a speaker that is not told yet what to be.
+    fn add(
+        &self,
+        machine: usize,
+        instance: Option<String>,
+        hostname: Option<String>,
+        show_hostname: bool,
+        listen: &[SocketAddr],
+    ) -> Result<Arc<Member>> {
+        let node = self.runtime.spawn(Arc::new(self.fabric.sockets(machine)), listen).map_err(|error| {
+            anyhow::anyhow!("{error}; the lab needs free ports on loopback: close what uses them up")
+        })?;
+        self.fabric.listening(machine, &node.listen_addrs());
+        let member =
+            Arc::new(Member { machine, instance, hostname, show_hostname, resets: Arc::default(), node });
+        let name = self.name(&member);
+        let (progress, resets) = (Arc::clone(&self.progress), Arc::clone(&member.resets));
+        member.node.set_event_sink(move |event| {
+            if let Event::PeerDown { key, reason, .. } = &event {
+                lock(&resets).insert(key.clone(), reason.clone());
+            }
+            tell(&progress, &name, &event);
+        });
+        lock(&self.members).push(Arc::clone(&member));
+        Ok(member)
+    }
+
+    /// Makes a speaker what is desired, and lets it speak.
+    fn reconcile(&self, member: &Member, desired: &Desired) -> Result<Plan> {
+        member.node.with(|speaker, now| {
+            let plan = speaker.reconcile(now, desired)?;
+            speaker.release(now);
+            Ok(plan)
+        })
+    }
+
+    /// Every speaker: routers first, then instances as they came.
+    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+        lock(&self.members).clone()
+    }
+
+    /// What a speaker is called: its machine, and its instance where it is not alone there.
+    pub(crate) fn name(&self, member: &Member) -> String {
+        let machine = self.fabric.machines().get(member.machine).map_or("", |machine| machine.name.as_str());
+        match &member.instance {
+            Some(instance) => format!("{machine}/{instance}"),
+            None => machine.to_owned(),
+        }
+    }
+
+    /// The router's speaker.
+    pub(crate) fn router(&self, machine: usize) -> Option<Arc<Member>> {
+        self.members().into_iter().find(|member| member.machine == machine && member.instance.is_none())
+    }
+
+    /// The speaker that `name` means: a router, a node by any of its names, or node/instance.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Member>> {
+        let members = self.members();
+        if let Some(member) = members.iter().find(|member| self.name(member) == name) {
+            return Ok(Arc::clone(member));
+        }
+        let (wanted, instance) = name.split_once('/').map_or((name, None), |(node, at)| (node, Some(at)));
+        let node = self
+            .lab
+            .nodes
+            .iter()
+            .position(|node| node.name == wanted || node.container == wanted || node.server == wanted);
+        let machine = node.map(|index| index + self.lab.routers.len());
+        let of_node: Vec<_> = members
+            .iter()
+            .filter(|member| Some(member.machine) == machine)
+            .filter(|member| instance.is_none() || member.instance.as_deref() == instance)
+            .collect();
+        match of_node.as_slice() {
+            [member] => Ok(Arc::clone(member)),
+            [] if node.is_some() => bail!(
+                "{wanted} runs no BGP instance{}",
+                instance.map_or_else(|| "; no policy selects it".into(), |instance| format!(" {instance}"))
+            ),
+            [] => {
+                let mut known: Vec<String> =
+                    self.lab.routers.iter().map(|router| router.name.clone()).collect();
+                known.extend(self.lab.nodes.iter().map(|node| node.name.clone()));
+                bail!("there is no {name}; there are {}", known.join(", "))
+            }
+            several => {
+                let names: Vec<_> = several.iter().map(|member| self.name(member)).collect();
+                bail!("{wanted} runs several BGP instances; say {}", names.join(" or "))
+            }
+        }
+    }
+
+    /// The cluster's objects.
+    pub(crate) fn cluster(&self) -> MutexGuard<'_, Snapshot> {
+        lock(&self.cluster)
+    }
+
+    /// Makes every node what the cluster's objects say. Faulty objects are reported and left out; an
+    /// instance that nobody wants any more keeps its speaker, without neighbours.
+    pub(crate) fn apply(&self) -> Result<(Vec<InstanceChange>, Vec<Fault>)> {
+        let cluster = self.cluster();
+        let (mut changes, mut faults) = (Vec::new(), Vec::new());
+        for (index, node) in self.lab.nodes.iter().enumerate() {
+            let machine = self.lab.routers.len() + index;
+            let compiled = compile(&cluster, &node.name);
+            faults.extend(compiled.faults);
+            let instances = if self.lab.bgp_enabled { compiled.instances } else { BTreeMap::new() };
+            for member in self.members() {
+                let Some(name) = member.instance.as_ref().filter(|_| member.machine == machine) else {
+                    continue;
+                };
+                if !instances.contains_key(name) {
+                    let plan = self.quiet(&member)?;
+                    changes.push(InstanceChange { node: node.name.clone(), instance: name.clone(), plan });
+                }
+            }
+            for (name, desired) in instances {
+                let known = self
+                    .members()
+                    .into_iter()
+                    .find(|member| member.machine == machine && member.instance.as_ref() == Some(&name));
+                let member = match known {
+                    Some(member) => member,
+                    // Agents do not listen.
+                    None => self.add(machine, Some(name.clone()), Some(node.name.clone()), false, &[])?,
+                };
+                let plan = self
+                    .reconcile(&member, &desired)
+                    .with_context(|| format!("{}: instance {name} cannot run", node.name))?;
+                changes.push(InstanceChange { node: node.name.clone(), instance: name, plan });
+            }
+        }
+        changes.retain(|change| !change.plan.is_empty());
+        faults.sort();
+        faults.dedup();
+        Ok((changes, faults))
+    }
+
+    /// Takes all neighbours and routes from a speaker: its sessions close with Cease 6/3.
+    fn quiet(&self, member: &Member) -> Result<Plan> {
+        let desired = member.node.with(|speaker, _| speaker.desired().cloned());
+        let Some(mut desired) = desired else { return Ok(Plan::default()) };
+        desired.neighbors.clear();
+        desired.originate.clear();
+        self.reconcile(member, &desired)
+    }
+
+    /// A router's route to an address.
+    pub(crate) fn lookup(&self, machine: usize, address: IpAddr) -> Option<Route> {
+        self.router(machine)?.node.with(|speaker, _| speaker.rib().lookup(address))
+    }
+
+    /// Ends every session with Cease 6/2.
+    pub(crate) fn shutdown(&self) {
+        std::thread::scope(|scope| {
+            for member in self.members() {
+                scope.spawn(move || member.node.shutdown("the lab ends", PATIENCE));
+            }
+        });
+    }
+}
+
+/// What people want to know of an event. A node that does not answer is not told of: the ToRs dial
+/// agents, which never listen.
+fn tell(progress: &Progress, name: &str, event: &Event) {
+    match event {
+        Event::PeerUp { key, asn, .. } => progress.say(&format!("{name}: {key} (AS {asn}) is Established")),
+        Event::PeerDown { key, reason, .. } => progress.say(&format!("{name}: {key} is down: {reason}")),
+        Event::AttemptFailed { key, reason: reason @ (DownReason::Sent(body) | DownReason::Received(body)), .. }
+            // Two connections met and one was to go.
+            if (body.code, body.subcode) != (6, 7) =>
+        {
+            progress.say(&format!("{name}: {key} does not come up: {reason}"));
+        }
+        Event::MalformedUpdates { count, fault, .. } => {
+            progress.say(&format!("{name}: {count} malformed UPDATEs, the last: {fault:?}"));
+        }
+        _ => {}
+    }
+}
+
+/// Routers and nodes as machines, in this order, with their ends of links.
+fn machines(lab: &Lab) -> Result<Vec<Machine>> {
+    let mut machines = Vec::new();
+    let mut index = HashMap::new();
+    for router in &lab.routers {
+        index.insert(router.name.as_str(), machines.len());
+        machines.push(machine(&router.name, &router.connected, &router.routes, true));
+    }
+    for node in &lab.nodes {
+        index.insert(node.server.as_str(), machines.len());
+        machines.push(machine(&node.name, &node.connected, &node.routes, false));
+    }
+    for link in &lab.links {
+        let (Some(&a), Some(&b)) = (index.get(link.a.node.as_str()), index.get(link.b.node.as_str())) else {
+            // One end is neither a router nor a node: nothing speaks BGP over it.
+            continue;
+        };
+        for (here, this, there, other) in [(a, &link.a, b, &link.b), (b, &link.b, a, &link.a)] {
+            let machine = machines.get_mut(here).context("a link without a machine")?;
+            machine.links.push(Link {
+                interface: this.interface.clone(),
+                link_local: this.link_local,
+                peer: there,
+                peer_interface: other.interface.clone(),
+            });
+        }
+    }
+    Ok(machines)
+}
+
+fn machine(name: &str, connected: &[Attached], routes: &[StaticRoute], router: bool) -> Machine {
+    Machine {
+        name: name.to_owned(),
+        addresses: connected.iter().map(|at| (at.interface.clone(), at.address)).collect(),
+        routes: routes
+            .iter()
+            .map(|route| match &route.gateway {
+                Gateway::Blackhole => (route.prefix, None),
+                Gateway::Via { address, .. } => (route.prefix, Some(*address)),
+            })
+            .collect(),
+        links: Vec::new(),
+        router,
+    }
+}
+
+/// A panic elsewhere was reported there; the lists are whole after every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

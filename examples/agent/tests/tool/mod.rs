@@ -1,0 +1,110 @@
+//! Running the binary, with an end to every wait.
+#![allow(dead_code, unreachable_pub)]
+
+use std::{
+    fmt,
+    io::{self, Read, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use peerage_lab_input::Inputs;
+use serde_json::Value;
+
+/// Longer than any run of a test takes, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The binary with arguments.
+pub fn peerage(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_peerage"));
+    command.args(arguments).stdin(Stdio::null()).env_remove("PEERAGE_SOCKET");
+    command
+}
+
+/// `peerage lab` on these files.
+pub fn lab(inputs: &Inputs, more: &[&str]) -> Command {
+    let mut command = peerage(&["lab"]);
+    command.arg("--cluster").arg(&inputs.cluster).arg("--topology").arg(&inputs.topology);
+    command.arg("--manifests").args(&inputs.manifests);
+    if let Some(values) = &inputs.values {
+        command.arg("--values").arg(values);
+    }
+    command.args(more);
+    command
+}
+
+/// `peerage lab --once` on these files.
+pub fn once(inputs: &Inputs, more: &[&str]) -> Run {
+    Run::of(&mut lab(inputs, &[&["--once"], more].concat()))
+}
+
+/// A run that has ended.
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = read(child.stdout.take().unwrap());
+        let stderr = read(child.stderr.take().unwrap());
+        let code = wait(&mut child, PATIENCE);
+        let run = Self { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
+        assert!(code >= 0, "it did not end by itself\n{run}");
+        run
+    }
+
+    /// What it printed, which has to be one JSON document and nothing else.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self}"))
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit {}\n-- stdout\n{}\n-- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+/// All of a stream, in a thread, so that no pipe fills up.
+pub fn read(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// The exit status; -1 where it had to be killed, or a signal ended it.
+pub fn wait(child: &mut Child, limit: Duration) -> i32 {
+    let start = Instant::now();
+    while start.elapsed() < limit {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code().unwrap_or(-1);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    _ = child.kill();
+    _ = child.wait();
+    -1
+}
+
+/// Something in the folder that is shared by everyone who builds Peerage. It is not in the repository:
+/// without it a test has nothing to do, but for CI, which has it.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("PEERAGE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let found = folder.join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is not there, and CI has to have it", found.display());
+    // Not by eprintln!, which the test harness keeps to itself when a test passes.
+    let line = format!("!!!! NOT TESTED: {} is not there; set PEERAGE_SHARED\n", found.display());
+    _ = io::stderr().write_all(line.as_bytes());
+    None
+}
