@@ -78,8 +78,7 @@ impl Rig {
                 Message::Update(facts) => *facts,
                 other => panic!("{other:?}"),
             })
-            .filter(|facts| facts.announced.contains_key(&net) || facts.withdrawn.contains(&net))
-            .next_back()
+            .rfind(|facts| facts.announced.contains_key(&net) || facts.withdrawn.contains(&net))
             .filter(|facts| facts.announced.contains_key(&net))
     }
 
