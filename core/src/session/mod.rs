@@ -2,7 +2,7 @@
 //!
 //! A session negotiates, keeps the hold, keepalive and send hold timers, and says what a message means
 //! in its state. It knows nothing of other connections, of routes, or of how it came to be open: that is
-//! [`crate::peer`]'s.
+//! `peer`'s.
 //!
 //! ```text
 //!            OPEN            KEEPALIVE, and establish()

@@ -437,8 +437,8 @@ impl Speaker {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let state = core::mem::replace(&mut conn.state, ConnState::Draining(Vec::new()));
         let ConnState::Session(mut session) = state else { return };
-        // Closed sessions do not know any more what was negotiated; their counters do.
-        let session_began = session.received.opens > 0;
+        // A closed session does not know any more how far it was; its counters do.
+        let opened = session.received.opens > 0;
         let (peer_id, role, source) = (conn.peer, conn.role, conn.source.take());
         let scheduled = conn.scheduled.take();
         self.timers.remove_conn(id, scheduled);
@@ -470,10 +470,11 @@ impl Speaker {
         if rival.is_none() && !matches!(peer.transport, Transport::Connect { .. }) {
             let timers = &peer.config.timers;
             let retry = match &reason {
-                _ if session_began => None,
+                _ if source.is_some() => None,
                 // RFC 4271 §8.2.2, OpenSent, Event 18.
-                DownReason::Transport(_) => Some(now + jittered(timers.connect_retry, jitter)),
-                // The peer rests: were this end to rest as well, each would refuse what the other opens.
+                DownReason::Transport(_) if !opened => Some(now + jittered(timers.connect_retry, jitter)),
+                // A peer that refuses may only be waiting itself. Where both ends connect and both were to
+                // refuse the other while they wait, they could miss each other for ever.
                 DownReason::Received(notification) if is_rejection(notification) => {
                     Some(now + jittered(timers.idle_hold, jitter))
                 }

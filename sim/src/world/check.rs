@@ -68,6 +68,19 @@ impl World {
                 }
             }
         }
+        if self.stalled.is_empty() && self.paths.values().all(|path| path.state == PathState::Up) {
+            let sizes = rib.sizes();
+            assert_eq!(sizes.owed, 0, "{name} owes: {sizes:?}");
+            assert_eq!(sizes.retained_octets, 0, "{name} keeps octets: {sizes:?}");
+            // A default route that neighbours are told has an id, whether there is one or not.
+            let mut neighbors = self.nodes[node].desired.neighbors.values();
+            let defaults = if neighbors.any(|it| !it.default_originate.is_empty()) { 2 } else { 0 };
+            let ids = sizes.prefixes..=sizes.prefixes + defaults;
+            assert!(ids.contains(&sizes.ids), "{name} keeps prefixes: {sizes:?}");
+            if sizes.prefixes == 0 {
+                assert_eq!(sizes.attribute_sets, 0, "{name}: {sizes:?}");
+            }
+        }
         for status in statuses {
             let session = status.session.is_some();
             assert_eq!(session, status.state == PeerState::Established, "{name}: session of {}", status.key);

@@ -71,10 +71,7 @@ pub(crate) fn wait(world: &World, limit: Duration, stop: &Stop) -> Result<(), Ve
         if missing.is_empty() && still_since.elapsed() >= STILL {
             return Ok(());
         }
-        if stop.requested() {
-            return Err(vec!["interrupted".into()]);
-        }
-        if start.elapsed() >= limit {
+        if stop.requested() || start.elapsed() >= limit {
             return Err(if missing.is_empty() {
                 vec!["the tables do not stand still; give them more time with --timeout".into()]
             } else {

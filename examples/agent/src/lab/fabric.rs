@@ -7,7 +7,8 @@
 //! side can map it back; what core sees on both sides are protocol addresses and interfaces only.
 //!
 //! A dial needs a way: the peer's end of a link, a connected subnet, or a route as the topology has it.
-//! Who does not listen refuses for real: such dials go to a port that is bound and never listens.
+//! Real addresses are loopback's, so other users of the same machine could connect with one of them: a
+//! laboratory has no secrets. Who does not listen refuses for real: such dials go to a port that is bound and never listens.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},

@@ -111,7 +111,12 @@ impl Course<'_> {
         if missing.is_empty() {
             self.progress.say(&format!("converged with {what}"));
         } else {
-            eprintln!("peerage: not converged with {what} within {:?}; missing:", self.arguments.timeout);
+            let when = if self.stop.requested() {
+                "when it was interrupted".into()
+            } else {
+                format!("within {:?}", self.arguments.timeout)
+            };
+            eprintln!("peerage: not converged with {what} {when}; missing:");
             missing.iter().for_each(|missing| eprintln!("  {missing}"));
         }
         Ok((Stage::take(self.world), missing))
