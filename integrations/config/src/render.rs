@@ -15,8 +15,8 @@ use peerage_core::{
 use crate::{Config, reader::quote, value};
 
 /// The effective configuration: a file which [`parse`](crate::parse) reads as the same configuration, its
-/// notices and passwords excepted, for a password is never printed. Of what a program put into `config`,
-/// that which no file can say stands there in a comment.
+/// notices and passwords excepted, for a password is never printed. What a program put into `config` and no
+/// file can say is left out; of a rule it stands there in a comment.
 pub fn render(config: &Config) -> String {
     let mut out = String::new();
     let desired = &config.desired;
@@ -128,7 +128,7 @@ fn write_neighbor(out: &mut String, key: &NeighborKey, neighbor: &Neighbor) {
         line(out, "local-address", quoted(address));
     }
     match (neighbor.socket.ttl, neighbor.socket.min_ttl) {
-        (_, Some(min_ttl)) => line(out, "ttl-security", u8::MAX - min_ttl + 1),
+        (_, Some(min_ttl)) => line(out, "ttl-security", (u8::MAX - min_ttl).saturating_add(1)),
         (Some(ttl), None) => line(out, "multihop", ttl),
         (None, None) => {}
     }

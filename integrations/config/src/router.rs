@@ -177,7 +177,11 @@ fn read_listen(reader: &mut Reader, node: &Node<'_>) -> Vec<SocketAddr> {
 fn lead_back(reader: &mut Reader, root: &Table<'_>, neighbors: &Neighbors, fault: &speaker::Fault) {
     for (key, written) in &neighbors.written {
         let Some(rest) = fault.path.strip_prefix(&format!("neighbors[{key}]")) else { continue };
-        let field = rest.strip_prefix('.').unwrap_or(rest);
+        let field = match rest.strip_prefix('.') {
+            Some(field) => field,
+            None if rest.is_empty() => rest,
+            None => continue,
+        };
         let place = written.places.get(field).unwrap_or(&written.place);
         reader.error(place, fault.message.as_str());
         return;

@@ -153,7 +153,7 @@ fn prefix_match(text: &str) -> Result<PrefixMatch, String> {
         let bound = match word {
             "ge" => &mut least,
             "le" => &mut most,
-            _ => return Err(format!("expected `ge` or `le` after the prefix, found `{word}`")),
+            _ => return Err(format!("expected `ge` or `le` after the prefix, found {word:?}")),
         };
         if bound.is_some() {
             return Err(format!("`{word}` is there twice"));
@@ -163,15 +163,14 @@ fn prefix_match(text: &str) -> Result<PrefixMatch, String> {
         };
         *bound = Some(length);
     }
+    let (shortest, longest) = (net.prefix_len(), net.max_prefix_len());
     let (min_len, max_len) = match (least, most) {
-        (None, None) => (net.prefix_len(), net.prefix_len()),
-        (least, most) => (least.unwrap_or(net.prefix_len()), most.unwrap_or(net.max_prefix_len())),
+        (None, None) => (shortest, shortest),
+        (least, most) => (least.unwrap_or(shortest), most.unwrap_or(longest)),
     };
-    if net.prefix_len() > min_len || min_len > max_len || max_len > net.max_prefix_len() {
+    if shortest > min_len || min_len > max_len || max_len > longest {
         return Err(format!(
-            "lengths from {min_len} to {max_len} are none of {net}: expected {} <= ge <= le <= {}",
-            net.prefix_len(),
-            net.max_prefix_len()
+            "lengths from {min_len} to {max_len} are none of {net}: expected {shortest} <= ge <= le <= {longest}"
         ));
     }
     Ok(PrefixMatch { net, min_len, max_len })
@@ -250,7 +249,7 @@ mod tests {
 
     #[test]
     fn prefixes() {
-        let show = |text| match prefix_match(text) {
+        let show = |text: &str| match prefix_match(text) {
             Ok(PrefixMatch { net, min_len, max_len }) => format!("{net} {min_len} {max_len}"),
             Err(problem) => problem,
         };
@@ -265,7 +264,7 @@ mod tests {
             "expected a prefix, found the address 10.0.0.1: is `10.0.0.1/32` meant?"
         );
         assert_eq!(show("ten"), "expected a prefix such as \"10.0.0.0/8\", found the text \"ten\"");
-        assert_eq!(show("10.0.0.0/8 eq 9"), "expected `ge` or `le` after the prefix, found `eq`");
+        assert_eq!(show("10.0.0.0/8 eq 9"), "expected `ge` or `le` after the prefix, found \"eq\"");
         assert_eq!(show("10.0.0.0/8 ge 9 ge 9"), "`ge` is there twice");
         assert_eq!(show("10.0.0.0/8 ge"), "expected a length after `ge`");
         assert_eq!(show("10.0.0.0/8 ge +9"), "expected a length after `ge`");
