@@ -140,9 +140,12 @@ impl Rib {
     ) {
         if let Some(slot) = self.shared.sources.get_mut(source) {
             slot.import = import;
-            slot.rr_client = rr_client;
             slot.enforce_first_as = enforce_first_as;
             self.jobs.reimport(source);
+            // RFC 4456 §6: other peers are told of a client's routes that are not told of another's.
+            if core::mem::replace(&mut slot.rr_client, rr_client) != rr_client {
+                self.jobs.resend(source);
+            }
         }
     }
 

@@ -11,6 +11,8 @@ enum Task {
     Forget(u16),
     /// A source's import policy is another one.
     Reimport(u16),
+    /// Whom a source's routes are sent on to is another question now.
+    Resend(u16),
     /// Next hops came or went.
     Redecide,
 }
@@ -31,12 +33,16 @@ pub(super) struct Jobs {
 impl Jobs {
     pub(super) fn forget(&mut self, source: u16) {
         // A source that goes needs no other work.
-        self.queue.retain(|job| job.task != Task::Reimport(source));
+        self.queue.retain(|job| job.task != Task::Reimport(source) && job.task != Task::Resend(source));
         self.queue.push_back(Job { task: Task::Forget(source), next: [0; 2] });
     }
 
     pub(super) fn reimport(&mut self, source: u16) {
         self.restart(Task::Reimport(source));
+    }
+
+    pub(super) fn resend(&mut self, source: u16) {
+        self.restart(Task::Resend(source));
     }
 
     pub(super) fn redecide(&mut self) {
@@ -93,6 +99,7 @@ fn slice<A: Address>(
         match task {
             Task::Forget(source) => plane.sweep(shared, source, id),
             Task::Reimport(source) => plane.reimport(shared, source, id),
+            Task::Resend(source) => plane.resend(source, id),
             Task::Redecide => plane.redecide(shared, id),
         }
     }
