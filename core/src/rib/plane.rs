@@ -241,7 +241,7 @@ impl<A: Address> Plane<A> {
         self.unpin_default();
     }
 
-    /// Nobody may be told of a default route any more that the table does not hold.
+    /// Lets the default route's id go, unless some group is told of one whatever the table holds.
     fn unpin_default(&mut self) {
         if let Some(id) = self.table.find(A::default(), 0)
             && !self.export.originates_default()
@@ -301,11 +301,11 @@ impl<A: Address> Plane<A> {
         let slot = self.export.first_slot(group, lane);
         let Some((key, place)) = self.export.lane_mut(group, lane) else { return };
         let (key, mut own) = (key.clone(), core::mem::take(place));
+        let mut vacated = Vec::new();
         if own.batch_at >= own.batch.len() {
-            self.sort(shared, &key, group, lane, &mut own);
+            self.sort(shared, &key, (group, lane), &mut own, &mut vacated);
         }
         let mut packer = Packer::new(&key, &slot);
-        let mut vacated = Vec::new();
         let mut sending = Sending::default();
         while let Some(&item) = own.batch.get(own.batch_at) {
             if packer.is_full() {
@@ -371,22 +371,25 @@ impl<A: Address> Plane<A> {
                 if fresh {
                     let none = Edits::default();
                     let edits = own.batch_edits.get((edits as usize).wrapping_sub(1)).unwrap_or(&none);
-                    let Some(next_hop) = rewrite::next_hop(set, edits, key) else { return };
                     sending.attributes.clear();
                     let from = shared.sent_from(source);
                     rewrite::attributes(set, edits, key, from, shared.identity, &mut sending.attributes);
-                    (sending.what, sending.next_hop) = (Some(item.what), Some(next_hop));
+                    sending.what = Some(item.what);
+                    sending.next_hop = rewrite::next_hop(set, edits, key);
                 }
                 let audience = if self.export.lane_has(group, lane, source) {
                     Audience::Except(source)
                 } else {
                     Audience::All
                 };
-                let Some(next_hop) = sending.next_hop else { return };
-                if packer.announce(address, len, audience, &sending.attributes, next_hop, fresh) {
+                let sent = sending.next_hop.is_some_and(|next_hop| {
+                    packer.announce(address, len, audience, &sending.attributes, next_hop, fresh)
+                });
+                if sent {
                     own.advertised.insert(item.id);
                 } else if own.advertised.remove(item.id) {
-                    // Its attributes do not fit a message: what was there before must not stay.
+                    // The session can carry no next hop of it, or its attributes do not fit a message: what
+                    // was there before must not stay.
                     sending.what = None;
                     packer.withdraw(address, len, Audience::All);
                     vacated.push(item.id);
@@ -395,8 +398,15 @@ impl<A: Address> Plane<A> {
         }
     }
 
-    /// Turns what is pending into a sorted batch.
-    fn sort(&self, shared: &Shared, key: &GroupKey, group: usize, lane: usize, own: &mut Lane) {
+    /// Turns what is pending into a sorted batch. What turns out to be owed no more goes to `vacated`.
+    fn sort(
+        &self,
+        shared: &Shared,
+        key: &GroupKey,
+        (group, lane): (usize, usize),
+        own: &mut Lane,
+        vacated: &mut Vec<u32>,
+    ) {
         let mut batch = Vec::with_capacity(own.pending.len());
         let mut edits = EditsIndex::default();
         let mut decoded = Decoded::default();
@@ -418,6 +428,7 @@ impl<A: Address> Plane<A> {
                     });
                 }
                 None if advertised => batch.push(Item { what: What::Withdraw, id }),
+                None if self.table.is_vacant(id) => vacated.push(id),
                 None => {}
             }
         }
@@ -482,9 +493,12 @@ impl<A: Address> Plane<A> {
     /// Prefixes a member has been told and not been told to forget.
     pub(super) fn advertised(&self, member: u16) -> u32 {
         let Some(advertised) = self.export.advertised(member) else { return 0 };
+        let defaults = self.export.place(member).is_some_and(|(key, _)| key.default_originate);
+        // Also to a peer that sends one itself.
+        let is_default = |id| defaults && self.table.prefix(id).is_some_and(|(_, len)| len == 0);
         let count = advertised
             .iter()
-            .filter(|&id| self.table.best(id).is_none_or(|best| best.source() != member))
+            .filter(|&id| is_default(id) || self.table.best(id).is_none_or(|best| best.source() != member))
             .count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
