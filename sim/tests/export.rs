@@ -231,7 +231,8 @@ fn several_sources() {
     world.edit("a", |desired| desired.originate.clear());
     world.settle();
     assert_eq!(tag(&world), Some(3));
-    for (source, left) in [(SourceId(3), Some(5)), (SourceId(3), Some(5)), (SourceId(5), Some(9)), (SourceId(9), None)]
+    for (source, left) in
+        [(SourceId(3), Some(5)), (SourceId(3), Some(5)), (SourceId(5), Some(9)), (SourceId(9), None)]
     {
         world.of_mut("a").withdraw(source, &[prefix(NET)]);
         world.settle();

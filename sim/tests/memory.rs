@@ -37,7 +37,8 @@ fn churn_past_a_stalled_peer_is_flat() {
     }
     solo.block(stalled, true);
     // One that stays, so that there is something to be behind with.
-    let path = |tag: u32| Attrs::new(&[65002, 64000 + tag % 7], [10, 0, 0, 2].into()).communities(&[tag % 100]);
+    let path =
+        |tag: u32| Attrs::new(&[65002, 64000 + tag % 7], [10, 0, 0, 2].into()).communities(&[tag % 100]);
     let stays = peerage_sim::prefix("192.0.2.0/24");
     solo.bytes(feed, &message::announce(&path(0), &[stays]));
 
