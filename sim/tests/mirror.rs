@@ -45,7 +45,7 @@ fn route_attributes(rng: &mut Rng) -> peerage_core::wire::attr::PathAttributes {
         route.med = Some(rng.below(3) as u32 * 10);
     }
     if rng.one_in(4) {
-        route.communities = vec![Community(rng.next() as u32 & 0x0FFF_FFFF)];
+        route.communities = vec![Community(rng.word() as u32 & 0x0FFF_FFFF)];
     }
     if rng.one_in(12) {
         route.communities.push(rng.pick(&[Community::NO_EXPORT, Community::NO_ADVERTISE]));

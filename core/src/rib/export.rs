@@ -245,14 +245,20 @@ impl Export {
         self.groups.iter_mut().flatten().flat_map(|group| group.lanes.iter_mut().flatten())
     }
 
-    /// The best path of a prefix changed; `moved`: to another source.
-    pub(super) fn mark(&mut self, id: u32, moved: bool) {
+    /// The best path of a prefix changed, maybe to another source.
+    pub(super) fn mark(&mut self, id: u32, before: Option<u16>, after: Option<u16>) {
         let woken = &mut self.woken;
         for lane in self.groups.iter_mut().flatten().flat_map(|group| group.lanes.iter_mut().flatten()) {
             if lane.members.is_empty() {
                 continue;
             }
             lane.pending.insert(id);
+            let moved = match (before, after) {
+                (Some(before), Some(after)) => before != after,
+                // What is advertised still, or about to be, may have been another source's.
+                (None, Some(_)) => lane.advertised.contains(id) || lane.batch_at < lane.batch.len(),
+                (_, None) => false,
+            };
             if moved {
                 lane.moved.insert(id);
             }

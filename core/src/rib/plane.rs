@@ -151,8 +151,7 @@ impl<A: Address> Plane<A> {
         let after = self.table.best(id);
         if before != after {
             self.table.version += 1;
-            let moved = matches!((before, after), (Some(old), Some(new)) if old.source() != new.source());
-            self.export.mark(id, moved);
+            self.export.mark(id, before.map(PathSlot::source), after.map(PathSlot::source));
         }
         if after.is_none() && self.table.is_vacant(id) && !self.export.vacate(id) {
             self.table.free(id);

@@ -465,6 +465,7 @@ impl Speaker {
         if source.is_some() {
             peer.dropped += 1;
             peer.since = Some(now);
+            peer.last_reset = Some(reason.clone());
         }
         let rival = peer.slot(role.other());
         if rival.is_none() && !matches!(peer.transport, Transport::Connect { .. }) {
@@ -520,10 +521,8 @@ impl Speaker {
 
     /// A connection is gone, or could not be opened.
     pub fn handle_closed(&mut self, now: Instant, conn: ConnId, reason: CloseReason) {
-        let Some(it) = self.conns.get(&conn) else {
-            self.late_inputs += 1;
-            return;
-        };
+        // A connection that this end closed is forgotten as soon as its last octets are taken.
+        let Some(it) = self.conns.get(&conn) else { return };
         let peer = it.peer;
         match it.state {
             ConnState::Session(_) => self.session_down(now, conn, DownReason::Transport(reason)),

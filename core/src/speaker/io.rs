@@ -317,6 +317,8 @@ pub struct NeighborStatus {
     pub established: u64,
     /// Established sessions that ended.
     pub dropped: u64,
+    /// Why the last established session ended.
+    pub last_reset: Option<DownReason>,
     /// Why the last session or attempt ended.
     pub last_error: Option<DownReason>,
 }
