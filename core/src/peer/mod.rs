@@ -45,6 +45,7 @@ pub(crate) struct Peer {
     pub(crate) dropped: u64,
     pub(crate) received: MessageCounts,
     pub(crate) sent: MessageCounts,
+    pub(crate) last_reset: Option<DownReason>,
     pub(crate) last_error: Option<DownReason>,
 }
 
@@ -64,6 +65,7 @@ impl Peer {
             dropped: 0,
             received: MessageCounts::default(),
             sent: MessageCounts::default(),
+            last_reset: None,
             last_error: None,
         }
     }

@@ -11,6 +11,7 @@ use super::{
     decision::{self, Rank, Scope},
     export::{Audience, Export, Filter, GroupKey, Item, Laggard, Lane, Polled, What},
     locals::Locals,
+    next_hops::NextHops,
     pack::Packer,
     rewrite::{self, SentFrom},
     source::{Source, Sources},
@@ -34,6 +35,9 @@ pub(super) struct Shared {
     pub(super) identity: Identity,
     /// The attributes of a default route that is originated towards a neighbour.
     pub(super) default_route: AttrId,
+    pub(super) next_hops: NextHops,
+    /// The set that import policy looks at, while an UPDATE's prefixes are walked.
+    pub(super) decoded: Decoded,
     /// Octets a lane may retain for members that are behind.
     pub(super) retained_octets: usize,
 }
@@ -153,7 +157,8 @@ impl<A: Address> Plane<A> {
             self.table.version += 1;
             self.export.mark(id, before.map(PathSlot::source), after.map(PathSlot::source));
         }
-        if after.is_none() && self.table.is_vacant(id) && !self.export.vacate(id) {
+        let vacant = self.table.is_vacant(id) && !self.table.is_pinned(id);
+        if after.is_none() && vacant && !self.export.vacate(id) {
             self.table.free(id);
         }
     }
@@ -168,23 +173,35 @@ impl<A: Address> Plane<A> {
         self.changed(id, before);
     }
 
-    /// Forgets a source's route with this id, if it has one: one step of forgetting a whole source.
-    pub(super) fn sweep(&mut self, shared: &mut Shared, source: u16, id: u32) {
-        self.forget_id(shared, source, id);
+    /// Forgets the routes with this id of sources that are gone: one step of forgetting them.
+    pub(super) fn sweep(&mut self, shared: &mut Shared, id: u32) {
+        for path in self.table.paths(id) {
+            if shared.sources.get(path.source()).is_some_and(|source| source.gone) {
+                self.forget_id(shared, path.source(), id);
+            }
+        }
     }
 
-    /// Runs a source's import policy again over its route with this id.
-    pub(super) fn reimport(&mut self, shared: &mut Shared, source: u16, id: u32) {
+    /// Tells who follows the table about a route originated here, though its path is the same.
+    pub(super) fn touch_local(&mut self, prefix: ipnet::IpNet) {
+        let id = A::from_net(prefix).and_then(|(address, len)| self.table.find(address, len));
+        if let Some(id) = id
+            && self.table.best(id).is_some_and(|best| best.source() == PathSlot::LOCAL)
+        {
+            self.export.touch(id);
+        }
+    }
+
+    /// Runs a source's import policy again over its route with this id. `touch`: tells who follows the table
+    /// though the path is the same.
+    pub(super) fn reimport(&mut self, shared: &mut Shared, source: u16, touch: bool, id: u32) {
         let Some(path) = self.table.path_of(id, source) else { return };
         let received = self.received.get(&(id, source)).copied().unwrap_or(path.attrs);
         let Some(prefix) = self.table.prefix(id) else { return };
         self.learn(shared, source, prefix, received);
-    }
-
-    /// Sends a source's route with this id on again, if it is in use: who is to have it may have changed.
-    pub(super) fn resend(&mut self, source: u16, id: u32) {
-        if self.table.best(id).is_some_and(|best| best.source() == source) {
-            self.export.mark(id, Some(source), Some(source));
+        shared.decoded = Decoded::default();
+        if touch && self.table.best(id).is_some_and(|best| best.source() == source) {
+            self.export.touch(id);
         }
     }
 
@@ -204,6 +221,12 @@ impl<A: Address> Plane<A> {
 
     /// Sends a peer everything again.
     pub(super) fn refresh(&mut self, member: u16) {
+        if self.export.ask_again(member) {
+            self.start_again(member);
+        }
+    }
+
+    fn start_again(&mut self, member: u16) {
         if let Some((key, slot)) = self.export.place(member) {
             let (key, slot) = (key.clone(), SmallVec::from_slice(slot));
             self.join(member, key, slot);
@@ -218,7 +241,7 @@ impl<A: Address> Plane<A> {
         self.unpin_default();
     }
 
-    /// Lets the default route's id go, unless some group is told of one whatever the table holds.
+    /// Nobody may be told of a default route any more that the table does not hold.
     fn unpin_default(&mut self) {
         if let Some(id) = self.table.find(A::default(), 0)
             && !self.export.originates_default()
@@ -267,6 +290,7 @@ impl<A: Address> Plane<A> {
         loop {
             match self.export.poll(member, limit) {
                 Polled::Encode { group, lane } => self.encode(shared, group, lane),
+                Polled::Idle if self.export.take_again(member) => self.start_again(member),
                 other => return other,
             }
         }
@@ -497,7 +521,7 @@ pub(super) struct Exported {
 }
 
 /// The set decoded last: neighbouring prefixes often share one.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Decoded {
     last: Option<(AttrId, PathAttributes)>,
 }
@@ -550,7 +574,8 @@ impl Shared {
         received: AttrId,
     ) -> (PathSlot, bool) {
         let accept = |excluded| (PathSlot::new(source, received, excluded), false);
-        let (Some(from), Some(set)) = (self.sources.get(source), self.attrs.get(received)) else {
+        let Self { sources, attrs, identity, next_hops, decoded, .. } = self;
+        let (Some(from), Some(set)) = (sources.get(source), attrs.get(received)) else {
             return accept(false);
         };
         if from.enforce_first_as && set.first_as != from.asn.0 {
@@ -566,7 +591,7 @@ impl Shared {
                     source: route_source(set.class),
                     origination: None,
                     next_hop: set.next_hop(),
-                    attributes: &set.decode(),
+                    attributes: decoded.of(received, || set.decode()),
                 };
                 match policy.apply(&view) {
                     (Verdict::Reject, _) => return accept(true),
@@ -575,7 +600,11 @@ impl Shared {
                 }
             }
         };
-        match self.attrs.edited(received, &edits, self.identity) {
+        // A loop stays one, whatever policy makes of it: it is kept as it came.
+        if set.facts.has(Facts::AS_LOOP | Facts::REFLECTION_LOOP) {
+            return accept(false);
+        }
+        match attrs.edited(received, &edits, *identity, |address| next_hops.metric(address)) {
             Some(edited) => (PathSlot::new(source, edited, false), true),
             None => accept(true),
         }

@@ -226,7 +226,8 @@ impl Neighbor {
 pub struct Limits {
     /// Prefixes accepted from one neighbour in one family where it has no limit of its own.
     pub prefixes_per_neighbor: u32,
-    /// Connections that are being refused and not closed yet; further ones are dropped without a word.
+    /// Connections that are being refused and whose NOTIFICATION is not taken yet; further ones are
+    /// dropped without a word.
     pub refused_connections: usize,
     /// Peers that a [`NeighborKey::Range`] may create.
     pub dynamic_peers: usize,

@@ -25,7 +25,7 @@ impl fmt::Display for ConnId {
 
 /// A neighbour for as long as it is configured. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub(crate) u32);
+pub struct PeerId(pub(crate) u64);
 
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -317,6 +317,8 @@ pub struct NeighborStatus {
     pub established: u64,
     /// Established sessions that ended.
     pub dropped: u64,
+    /// Why the last established session ended.
+    pub last_reset: Option<DownReason>,
     /// Why the last session or attempt ended.
     pub last_error: Option<DownReason>,
 }

@@ -59,9 +59,11 @@ pub struct Speaker {
     events: VecDeque<Event>,
     events_lost: u64,
     late_inputs: u64,
+    /// The moment of the last call that named one: what a call that names none takes for now.
+    latest: Instant,
     random: u64,
     next_conn: u64,
-    next_peer: u32,
+    next_peer: u64,
     held: bool,
     stopped: bool,
 }
@@ -118,6 +120,7 @@ impl Speaker {
             events: VecDeque::new(),
             events_lost: 0,
             late_inputs: 0,
+            latest: now,
             random: word,
             next_conn: 0,
             next_peer: 0,
@@ -148,13 +151,15 @@ impl Speaker {
     }
 
     /// Whether a next hop can be reached. Where nobody says, it can, at metric 0.
-    pub fn handle_next_hop(&mut self, _now: Instant, address: IpAddr, reach: Reachability) {
+    pub fn handle_next_hop(&mut self, now: Instant, address: IpAddr, reach: Reachability) {
+        self.latest = now;
         self.rib.next_hop(address, reach);
     }
 
     /// Does up to `budget` steps of long work, such as forgetting a peer's million routes. `true`: more
     /// is waiting, call again soon.
-    pub fn work(&mut self, _now: Instant, budget: usize) -> bool {
+    pub fn work(&mut self, now: Instant, budget: usize) -> bool {
+        self.latest = now;
         let more = self.rib.work(budget);
         self.wake_all();
         more
