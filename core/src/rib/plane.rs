@@ -241,7 +241,7 @@ impl<A: Address> Plane<A> {
         self.unpin_default();
     }
 
-    /// Nobody may be told of a default route any more that the table does not hold.
+    /// Lets the default route's id go, unless some group is told of one whatever the table holds.
     fn unpin_default(&mut self) {
         if let Some(id) = self.table.find(A::default(), 0)
             && !self.export.originates_default()
