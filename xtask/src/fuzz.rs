@@ -41,7 +41,10 @@ pub(crate) fn smoke(context: &Context) -> Result<(), Stop> {
     for target in &targets {
         build.args(["--bin", target]);
     }
-    context.run(build.env("RUSTFLAGS", FLAGS).env("CXX", compiler).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
+    if compiler != "c++" {
+        build.env("CXX", compiler);
+    }
+    context.run(build.env("RUSTFLAGS", FLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
     let programs = build_folder.join(triple).join("release");
     targets.iter().try_for_each(|target| run(context, &programs, target))
 }
@@ -127,8 +130,9 @@ fn compiler(context: &Context) -> Result<String, Stop> {
             ))
         });
     }
-    if let Some(found) = ["c++", "g++", "clang++"].into_iter().find(|program| works(program)) {
-        return Ok(found.to_owned());
+    let find = || ["c++", "g++", "clang++"].into_iter().find(|program| works(program)).map(str::to_owned);
+    if let Some(found) = find() {
+        return Ok(found);
     }
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
     if root && works("apt-get") {
@@ -140,9 +144,10 @@ fn compiler(context: &Context) -> Result<String, Stop> {
         };
         apt(&["update", "-q"])?;
         apt(&["install", "-q", "-y", "--no-install-recommends", "g++"])?;
-        return Ok("g++".to_owned());
     }
-    Err(Stop::missing("libFuzzer needs a C++ compiler: install g++ or clang++, or name one in CXX"))
+    find().ok_or_else(|| {
+        Stop::missing("libFuzzer needs a C++ compiler: install g++ or clang++, or name one in CXX")
+    })
 }
 
 fn works(program: &str) -> bool {
