@@ -1,17 +1,15 @@
 //! The facade: one BGP speaker as a value.
 //!
-//! Here sessions, peers and the table meet, and nowhere else. The files: [`desired`](Desired) and `io` are
-//! what goes in and out; `reconcile` makes the speaker what is desired; `connect` gets connections and
+//! Here sessions, peers and the table meet, and nowhere else. The files: `io` is what
+//! goes in and out besides bytes; `reconcile` makes the speaker what is desired; `connect` gets connections and
 //! gives them up; `transfer` moves octets; `status` shows.
 
 mod connect;
-mod desired;
 mod io;
 mod reconcile;
 mod status;
 mod timers;
 mod transfer;
-mod validate;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -22,16 +20,16 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-pub use desired::{
-    Change, Cost, Desired, Fault, Faults, Limits, Neighbor, NeighborKey, NextHopMode, Origination, PeerAs,
-    Plan, SocketOptions, SourceId, Timers,
-};
-pub use io::{
-    Action, CloseReason, ConnId, ConnectTarget, DownReason, Event, MessageCounts, NeighborStatus, PeerId,
-    PeerState, Reachability, RouteCounts, SessionInfo,
-};
+pub use io::{Action, ConnectTarget, Event, NeighborStatus, PeerState, SessionInfo};
 use timers::TimerQueue;
 
+pub use crate::{
+    facts::{
+        CloseReason, ConnId, DownReason, MessageCounts, NeighborKey, NextHopMode, Origination, PeerAs,
+        PeerId, Reachability, RouteCounts, SourceId,
+    },
+    intent::{Change, Cost, Desired, Fault, Faults, Limits, Neighbor, Plan, SocketOptions, Timers},
+};
 use crate::{
     peer::{Peer, Role},
     rib::Rib,

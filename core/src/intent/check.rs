@@ -3,8 +3,11 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{net::IpAddr, time::Duration};
 
-use super::{Desired, Fault, Faults, Neighbor, NeighborKey, PeerAs};
-use crate::wire::{Asn, Family};
+use super::{Desired, Fault, Faults, Neighbor};
+use crate::{
+    facts::{NeighborKey, PeerAs},
+    wire::{Asn, Family},
+};
 
 /// A timer that is due again at once would keep the speaker busy for ever.
 const SHORTEST: Duration = Duration::from_millis(1);
