@@ -191,7 +191,7 @@ pub enum NextHopMode {
 pub struct SourceId(pub u32);
 
 impl SourceId {
-    /// [`Desired::originate`].
+    /// [`Desired::originate`](crate::speaker::Desired::originate).
     pub const CONFIG: Self = Self(0);
 }
 

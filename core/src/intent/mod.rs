@@ -33,7 +33,7 @@ pub struct Desired {
     pub hostname: Option<String>,
     /// Neighbours by what identifies them.
     pub neighbors: BTreeMap<NeighborKey, Neighbor>,
-    /// Routes that are always originated, by prefix. The source is [`SourceId::CONFIG`].
+    /// Routes that are always originated, by prefix. The source is [`SourceId::CONFIG`](crate::facts::SourceId::CONFIG).
     pub originate: BTreeMap<IpNet, PathAttributes>,
     /// Bounds that hold for the whole speaker.
     pub limits: Limits,
