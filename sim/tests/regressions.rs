@@ -272,6 +272,42 @@ fn default_originate_survives_the_real_one() {
     assert_eq!(solo.speaker.rib().sizes().ids, 0);
 }
 
+/// A neighbour announces a default route itself: what is originated towards it counts all the same.
+#[test]
+fn a_default_towards_who_has_one_is_counted() {
+    let mut neighbor = external(65002);
+    neighbor.default_originate.insert(V4);
+    let mut solo = Solo::new(1, &wanted(&[(B, neighbor)]));
+    let conn = solo.establish(B, &open(B, 65002));
+    assert_eq!(heard(&mut solo, conn).announced(), [prefix(DEFAULT)]);
+    solo.bytes(conn, &message::announce(&from(B, &[65002]), &[prefix(DEFAULT), prefix(NET)]));
+    assert_eq!(heard(&mut solo, conn).withdrawn(), []);
+    assert_eq!(advertised(&solo, B), [prefix(DEFAULT)]);
+    assert_eq!(solo.status(B).routes[&V4].advertised, 1);
+}
+
+/// A session over IPv6 has no next hop for an IPv4 default route: the real one, which it had, is taken back
+/// when one is to be originated in its place.
+#[test]
+fn a_default_that_a_session_cannot_carry_leaves_no_other_behind() {
+    let at = "fd00::3";
+    let mut wanted = wanted(&[(B, external(65002)), (at, internal())]);
+    let mut solo = Solo::new(1, &wanted);
+    let b = solo.establish(B, &open(B, 65002));
+    let c = solo.establish(at, &OpenSpec::new(65001, [10, 0, 0, 3].into()));
+    read_as_internal(&mut solo, c);
+    solo.bytes(b, &message::announce(&from(B, &[65002]), &[prefix(DEFAULT)]));
+    assert_eq!(heard(&mut solo, c).announced(), [prefix(DEFAULT)]);
+    edit(&mut wanted, at, |neighbor| neighbor.default_originate = [V4].into());
+    solo.reconcile(&wanted);
+    assert_eq!(heard(&mut solo, c).withdrawn(), [prefix(DEFAULT)]);
+    assert_eq!(advertised(&solo, at), []);
+    assert_eq!(solo.status(at).routes[&V4].advertised, 0);
+    edit(&mut wanted, at, |neighbor| neighbor.default_originate.clear());
+    solo.reconcile(&wanted);
+    assert_eq!(heard(&mut solo, c).announced(), [prefix(DEFAULT)]);
+}
+
 fn range(edit: impl FnOnce(&mut Neighbor)) -> Desired {
     let mut wanted = desired(65001, [10, 0, 0, 1].into());
     let mut neighbor = external(65002);

@@ -447,8 +447,10 @@ impl<A: Address> Plane<A> {
     ) -> Option<Exported> {
         let (address, len) = self.table.prefix(id)?;
         if key.default_originate && len == 0 {
-            let (source, attrs) = (PathSlot::LOCAL, shared.default_route);
-            return Some(Exported { source, attrs, edits: Edits::default() });
+            let (source, attrs, edits) = (PathSlot::LOCAL, shared.default_route, Edits::default());
+            // Over IPv6 there may be no next hop for it.
+            rewrite::next_hop(shared.attrs.get(attrs)?, &edits, key)?;
+            return Some(Exported { source, attrs, edits });
         }
         let best = self.table.best(id)?;
         let (source, attrs) = (best.source(), best.attrs);
@@ -493,12 +495,14 @@ impl<A: Address> Plane<A> {
     /// Prefixes a member has been told and not been told to forget.
     pub(super) fn advertised(&self, member: u16) -> u32 {
         let Some(advertised) = self.export.advertised(member) else { return 0 };
-        let defaults = self.export.place(member).is_some_and(|(key, _)| key.default_originate);
-        // Also to a peer that sends one itself.
-        let is_default = |id| defaults && self.table.prefix(id).is_some_and(|(_, len)| len == 0);
+        // Its own routes it is not told, but for a default route that stands for another.
+        let default = self.export.place(member).is_some_and(|(key, _)| key.default_originate);
+        let default = self.table.find(A::default(), 0).filter(|_| default);
         let count = advertised
             .iter()
-            .filter(|&id| is_default(id) || self.table.best(id).is_none_or(|best| best.source() != member))
+            .filter(|&id| {
+                Some(id) == default || self.table.best(id).is_none_or(|best| best.source() != member)
+            })
             .count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
