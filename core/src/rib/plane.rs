@@ -305,7 +305,7 @@ impl<A: Address> Plane<A> {
         if own.batch_at >= own.batch.len() {
             self.sort(shared, &key, (group, lane), &mut own, &mut vacated);
         }
-        let mut packer = Packer::new(&key, &slot);
+        let mut packer = Packer::new(&key, &slot, own.batch.len() - own.batch_at);
         let mut sending = Sending::default();
         while let Some(&item) = own.batch.get(own.batch_at) {
             if packer.is_full() {
@@ -454,6 +454,29 @@ impl<A: Address> Plane<A> {
         }
         let best = self.table.best(id)?;
         let (source, attrs) = (best.source(), best.attrs);
+        let exported = |edits| Exported { source, attrs, edits };
+        // Without rules, the prefix does not matter: neighbouring prefixes often share the answer.
+        let memo = !matches!(key.filter, Filter::Rules(_));
+        if memo && let Some((_, told)) = decoded.told.filter(|(last, _)| *last == best) {
+            return told.then(|| exported(Edits::default()));
+        }
+        let edits = self.exported_edits(shared, key, (address, len), best, decoded);
+        if memo {
+            decoded.told = Some((best, edits.is_some()));
+        }
+        edits.map(exported)
+    }
+
+    /// What export policy makes of a best path; `None`: it is not told.
+    fn exported_edits(
+        &self,
+        shared: &Shared,
+        key: &GroupKey,
+        (address, len): (A, u8),
+        best: PathSlot,
+        decoded: &mut Decoded,
+    ) -> Option<Edits> {
+        let (source, attrs) = (best.source(), best.attrs);
         let set = shared.attrs.get(attrs)?;
         let from = shared.sources.get(source);
         if from.is_some_and(|from| from.gone) {
@@ -489,7 +512,7 @@ impl<A: Address> Plane<A> {
             }
         };
         rewrite::next_hop(set, &edits, key)?;
-        Some(Exported { source, attrs, edits })
+        Some(edits)
     }
 
     /// Prefixes a member has been told and not been told to forget.
@@ -527,6 +550,8 @@ pub(super) struct Exported {
 /// The set decoded last: neighbouring prefixes often share one.
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
+    /// The path asked for last, and whether it is told.
+    told: Option<(PathSlot, bool)>,
     last: Option<(AttrId, PathAttributes)>,
 }
 
