@@ -308,6 +308,19 @@ fn a_default_that_a_session_cannot_carry_leaves_no_other_behind() {
     assert_eq!(heard(&mut solo, c).announced(), [prefix(DEFAULT)]);
 }
 
+/// What is announced to a peer with AS numbers of two octets can be shown (RFC 6793).
+#[test]
+fn what_is_advertised_has_a_path_also_towards_two_octets() {
+    let mut solo = Solo::new(1, &wanted(&[(B, external(65002)), (C, external(65003))]));
+    let b = solo.establish(B, &open(B, 65002));
+    let c = solo.establish(C, &open(C, 65003).without(65));
+    solo.read_as(c, AttributeContext { four_octet_as: false, kind: SessionKind::External });
+    solo.bytes(b, &message::announce(&from(B, &[65002, 4_200_000_000]), &[prefix(NET)]));
+    assert_eq!(heard(&mut solo, c).attributes(NET).as_path.to_string(), "65001 65002 4200000000");
+    let routes = solo.speaker.advertised(solo.status(C).peer, V4);
+    assert_eq!(routes[0].paths[0].attributes.as_path.to_string(), "65001 65002 4200000000");
+}
+
 fn range(edit: impl FnOnce(&mut Neighbor)) -> Desired {
     let mut wanted = desired(65001, [10, 0, 0, 1].into());
     let mut neighbor = external(65002);
