@@ -565,6 +565,34 @@ fn the_send_hold_timer_runs_for_who_never_polls() {
     assert_eq!(solo.state(C), PeerState::Established);
 }
 
+/// Origination says nothing of the time: the send hold timer starts when somebody does, not when the
+/// speaker was last told.
+#[test]
+fn originating_after_a_long_silence_ends_no_session() {
+    for (hold, send_hold, silence) in [(0, None, 3600), (90, Some(Duration::from_secs(10)), 20)] {
+        let mut neighbor = external(65002);
+        (neighbor.timers.hold, neighbor.timers.send_hold) = (Duration::from_secs(hold), send_hold);
+        let mut solo = Solo::new(1, &wanted(&[(B, neighbor)]));
+        let conn = solo.establish(B, &open(B, 65002).hold(hold as u16));
+        heard(&mut solo, conn);
+        solo.now = solo.now + Duration::from_secs(silence);
+        let route = Origination { prefix: prefix(NET), attributes: attributes(&[]) };
+        solo.speaker.originate(SourceId(1), &[route]);
+        solo.block(conn, true);
+        let start = solo.now;
+        solo.timeout();
+        assert_eq!(solo.state(B), PeerState::Established);
+        // And it does start.
+        while solo.state(B) == PeerState::Established {
+            solo.bytes(conn, &message::keepalive());
+            assert!(solo.next_timer().is_some());
+        }
+        assert_eq!(solo.status(B).last_reset, Some(DownReason::SendHoldTimerExpired));
+        let held = solo.now.saturating_since(start);
+        assert_eq!(held, send_hold.unwrap_or(Duration::from_secs(480)));
+    }
+}
+
 /// A hundred sessions go at once: their routes are forgotten in one walk of the table.
 #[test]
 fn sessions_that_go_at_once_are_forgotten_in_one_walk() {
