@@ -137,7 +137,7 @@ impl Speaker {
         for route in batch {
             self.rib.originate(source, route);
         }
-        self.wake_all();
+        self.wake_all_undated();
     }
 
     /// Takes back what `source` originated.
@@ -145,7 +145,7 @@ impl Speaker {
         for &prefix in batch {
             self.rib.withdraw(source, prefix);
         }
-        self.wake_all();
+        self.wake_all_undated();
     }
 
     /// Whether a next hop can be reached. Where nobody says, it can, at metric 0.
