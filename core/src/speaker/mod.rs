@@ -64,6 +64,7 @@ pub struct Speaker {
     next_peer: u64,
     held: bool,
     stopped: bool,
+    protects_accepted: bool,
 }
 
 /// A connection.
@@ -124,7 +125,14 @@ impl Speaker {
             next_peer: 0,
             held: true,
             stopped: false,
+            protects_accepted: false,
         }
+    }
+
+    /// The runtime enforces [`SocketOptions::md5_key`] and [`SocketOptions::min_ttl`] on connections that it
+    /// accepts. Until it says so, connections from neighbours that ask for either are refused.
+    pub fn protect_accepted(&mut self) {
+        self.protects_accepted = true;
     }
 
     /// What was last reconciled.
