@@ -446,10 +446,11 @@ fn a_session_says_who_is_there() {
 /// runtime says that it enforces them.
 #[test]
 fn unprotected_connections_are_refused() {
-    for protect in [
-        (|neighbor| neighbor.socket.md5_key = Some(b"secret".to_vec())) as fn(&mut Neighbor),
-        |neighbor| neighbor.socket.min_ttl = Some(255),
-    ] {
+    for protect in
+        [(|neighbor| neighbor.socket.md5_key = Some(b"secret".to_vec())) as fn(&mut Neighbor), |neighbor| {
+            neighbor.socket.min_ttl = Some(255)
+        }]
+    {
         let mut neighbor = external(65002);
         protect(&mut neighbor);
         let mut refusing = solo(neighbor.clone());

@@ -120,7 +120,7 @@ pub(crate) struct LabArgs {
     /// End when converged: 0, or 1 with what is missing
     #[arg(long)]
     pub(crate) once: bool,
-    /// How long each of the two phases may take
+    /// How long it may take to converge, both stages together: 500ms, 30s, 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
     pub(crate) timeout: std::time::Duration,
     /// Print one JSON document, and nothing else on standard output

@@ -1,6 +1,10 @@
 //! What a running lab answers to `peerage show`, `apply` and `delete`.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 use peerage_core::{rib::Route, speaker::Change};
@@ -106,7 +110,7 @@ fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Re
     let (changes, compiled) = world.apply()?;
     faults.extend(compiled);
     changes.iter().for_each(|change| output.push_str(&change_text(change)));
-    if let Err(missing) = converge::wait(world, SETTLE, stop) {
+    if let Err(missing) = converge::wait(world, Instant::now() + SETTLE, stop) {
         faults.extend(missing.into_iter().map(|missing| Fault::error("missing", missing)));
     }
     for router in &world.lab.routers {

@@ -56,8 +56,7 @@ pub(super) struct View {
 }
 
 /// Waits until the lab has converged; else says what is missing.
-pub(crate) fn wait(world: &World, limit: Duration, stop: &Stop) -> Result<(), Vec<String>> {
-    let start = Instant::now();
+pub(crate) fn wait(world: &World, deadline: Instant, stop: &Stop) -> Result<(), Vec<String>> {
     let mut still_since = Instant::now();
     let mut last = None;
     loop {
@@ -71,7 +70,7 @@ pub(crate) fn wait(world: &World, limit: Duration, stop: &Stop) -> Result<(), Ve
         if missing.is_empty() && still_since.elapsed() >= STILL {
             return Ok(());
         }
-        if stop.requested() || start.elapsed() >= limit {
+        if stop.requested() || Instant::now() >= deadline {
             return Err(if missing.is_empty() {
                 vec!["the tables do not stand still; give them more time with --timeout".into()]
             } else {

@@ -21,8 +21,9 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("values.yaml", include_str!("../../../lab/values.yaml")),
 ];
 
-/// Reads the lab and says every fault. `None`: something is wrong.
-pub(super) fn load(arguments: &LabArgs) -> Result<Option<Lab>> {
+/// Reads the lab and says every fault; with the lab, whether any is an error. A faulty object is left out
+/// and the others go on. `None`: what there is makes no lab.
+pub(super) fn load(arguments: &LabArgs) -> Result<Option<(Lab, bool)>> {
     let folder = tempfile::tempdir()
         .context("cannot make a temporary folder; set TMPDIR to one that can be written")?;
     let built_in: Vec<PathBuf> =
@@ -56,7 +57,7 @@ pub(super) fn load(arguments: &LabArgs) -> Result<Option<Lab>> {
         }
         eprintln!("{fault}");
     }
-    Ok(lab.filter(|_| !has_errors(&faults)))
+    Ok(lab.map(|lab| (lab, has_errors(&faults))))
 }
 
 /// Whether anything is wrong, rather than only to be noticed.

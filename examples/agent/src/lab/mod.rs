@@ -18,10 +18,11 @@ mod stop;
 mod trace;
 mod world;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::Result;
 use course::Stage;
+use peerage_kubernetes::plan;
 use progress::Progress;
 use serde_json::{Value, json};
 use stop::Stop;
@@ -34,7 +35,7 @@ use crate::{
 
 /// Runs the lab.
 pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
-    let Some(mut lab) = input::load(arguments)? else { return Ok(ExitCode::FAILURE) };
+    let Some((mut lab, faulty)) = input::load(arguments)? else { return Ok(ExitCode::FAILURE) };
     let progress = Arc::new(Progress::start());
     let stop = Stop::watch()?;
     let cluster = std::mem::take(&mut lab.snapshot);
@@ -48,7 +49,8 @@ pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
         let stop = Arc::clone(&stop);
         control = Some(Server::start(&socket, move |request| control::answer(&answering, &stop, request))?);
     }
-    let course = Course { world: &world, arguments, progress: &progress, stop: &stop };
+    let deadline = Instant::now() + arguments.timeout;
+    let course = Course { world: &world, arguments, deadline, progress: &progress, stop: &stop };
     let result = course.run();
     let converged = result.as_ref().is_ok_and(Vec::is_empty);
     if let (Ok(_), Some(control), false) = (&result, &control, stop.requested()) {
@@ -65,13 +67,18 @@ pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
     }
     world.shutdown();
     result?;
-    Ok(if converged || !arguments.once { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if faulty && converged && arguments.once {
+        eprintln!("peerage: converged without the objects that are at fault (see above)");
+    }
+    Ok(if (converged && !faulty) || !arguments.once { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Without policies, then with them.
 struct Course<'a> {
     world: &'a Arc<World>,
     arguments: &'a LabArgs,
+    /// Both stages together may take until then.
+    deadline: Instant,
     progress: &'a Progress,
     stop: &'a Stop,
 }
@@ -98,7 +105,11 @@ impl Course<'_> {
             self.progress.say("bgpControlPlane.enabled is false: no agent runs");
         }
         // What is to be said about the objects was said when they were read.
-        let (changes, _) = self.world.apply()?;
+        let (changes, faults) = self.world.apply()?;
+        let known = plan(&self.world.cluster()).faults;
+        for fault in faults.iter().filter(|fault| !known.contains(fault)) {
+            self.progress.say(&fault.to_string());
+        }
         self.progress.say(&format!("policies applied: {} BGP instances on nodes", changes.len()));
         let (after, missing) = self.stage("the policies")?;
         self.finish(&before, Some(&after))?;
@@ -107,7 +118,7 @@ impl Course<'_> {
 
     /// Waits for a stage and says how it went.
     fn stage(&self, what: &str) -> Result<(Stage, Vec<String>)> {
-        let missing = converge::wait(self.world, self.arguments.timeout, self.stop).err().unwrap_or_default();
+        let missing = converge::wait(self.world, self.deadline, self.stop).err().unwrap_or_default();
         if missing.is_empty() {
             self.progress.say(&format!("converged with {what}"));
         } else {

@@ -251,10 +251,16 @@ impl World {
                     // Agents do not listen.
                     None => self.add(machine, Some(name.clone()), Some(node.name.clone()), false, &[])?,
                 };
-                let plan = self
-                    .reconcile(&member, &desired)
-                    .with_context(|| format!("{}: instance {name} cannot run", node.name))?;
-                changes.push(InstanceChange { node: node.name.clone(), instance: name, plan });
+                // What is wrong with one instance stops no other.
+                match self.reconcile(&member, &desired) {
+                    Ok(plan) => {
+                        changes.push(InstanceChange { node: node.name.clone(), instance: name, plan })
+                    }
+                    Err(error) => faults.push(Fault::error(
+                        format!("Node/{}", node.name),
+                        format!("BGP instance {name} cannot run: {error:#}"),
+                    )),
+                }
             }
         }
         changes.retain(|change| !change.plan.is_empty());
