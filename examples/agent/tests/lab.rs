@@ -212,6 +212,23 @@ fn one_wrong_peer_as() {
     assert_eq!(routes(&run, "after", "router0"), 10);
 }
 
+/// A policy at fault is said and left out; the other one acts.
+#[test]
+fn one_faulty_policy() {
+    let copy = Copy::new().replace(
+        "cilium-bgp-peering-policies.yaml",
+        "peerASN: 65011",
+        "peerASN: 65011, holdTimeSeconds: 1",
+    );
+    let run = once(&copy.inputs, &["--json"]);
+    assert_eq!(run.code, 1, "{run}");
+    assert!(
+        run.stderr.contains("CiliumBGPPeeringPolicy/rack1: spec.virtualRouters[0].neighbors[0]"),
+        "{run}"
+    );
+    assert_eq!(routes(&run, "after", "router0"), 10, "{run}");
+}
+
 #[test]
 fn no_agents() {
     let copy = Copy::new().replace("values.yaml", "enabled: true", "enabled: false");
