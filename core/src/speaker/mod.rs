@@ -1,13 +1,14 @@
 //! The facade: one BGP speaker as a value.
 //!
 //! Here sessions, peers and the table meet, and nowhere else. The files: [`desired`](Desired) and `io` are
-//! what goes in and out; `reconcile` makes the speaker what is desired; `connect` gets connections and
-//! gives them up; `transfer` moves octets; `status` shows.
+//! what goes in and out; `reconcile` makes the speaker what is desired; `refresh` has routes judged or
+//! sent again; `connect` gets connections and gives them up; `transfer` moves octets; `status` shows.
 
 mod connect;
 mod desired;
 mod io;
 mod reconcile;
+mod refresh;
 mod status;
 mod timers;
 mod transfer;
