@@ -453,7 +453,10 @@ fn numbers_of_best_paths() {
         bests
     };
     let first = look(&world);
-    assert_eq!(first.iter().map(|(net, _)| net.to_string()).collect::<Vec<_>>(), ["10.1.0.0/16", "10.2.0.0/16"]);
+    assert_eq!(
+        first.iter().map(|(net, _)| net.to_string()).collect::<Vec<_>>(),
+        ["10.1.0.0/16", "10.2.0.0/16"]
+    );
     world.originate_with("a", "10.2.0.0/16", attributes(&[65009])).withdraw("a", "10.1.0.0/16").settle();
     let second = look(&world);
     assert_eq!(second.len(), 1);

@@ -266,9 +266,7 @@ pub(crate) enum Soft {
 }
 
 /// Whose routes a table shows.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FamilyName {
     /// IPv4 unicast

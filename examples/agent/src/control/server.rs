@@ -88,7 +88,10 @@ fn make_room(path: &Path) -> Result<()> {
     }
     match UnixStream::connect(path) {
         Ok(_) => {
-            bail!("a lab or a router already runs at {}; end it, or say --socket PATH with another place", path.display())
+            bail!(
+                "a lab or a router already runs at {}; end it, or say --socket PATH with another place",
+                path.display()
+            )
         }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
             .with_context(|| format!("cannot remove the stale socket {}", path.display())),

@@ -48,7 +48,9 @@ fn show(
 ) -> Result<String> {
     let name = name.unwrap_or(DEFAULT_NODE);
     let member = world.find(name)?;
-    let Some(instance) = member.look_at(what.family(family)) else { bail!("{name} is not told yet what to be") };
+    let Some(instance) = member.look_at(what.family(family)) else {
+        bail!("{name} is not told yet what to be")
+    };
     show::answer(&member.node, name, &instance, what, format)
 }
 

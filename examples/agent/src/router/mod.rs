@@ -157,8 +157,7 @@ impl Router {
             Err(error) => vec![format!("{error:#}")],
         };
         faults.iter().for_each(|fault| self.log.tell(LogLevel::Error, &format!("reload: {fault}")));
-        let text =
-            format!("reload: {}; what runs goes on unchanged", file::count(faults.len(), "fault"));
+        let text = format!("reload: {}; what runs goes on unchanged", file::count(faults.len(), "fault"));
         self.log.tell(LogLevel::Error, &text);
     }
 
@@ -172,7 +171,9 @@ impl Router {
             (started.socket == self.started.socket, "socket"),
         ] {
             if !same {
-                let text = format!("reload: `{what}` differs from the start: it needs a restart, and stays as it is");
+                let text = format!(
+                    "reload: `{what}` differs from the start: it needs a restart, and stays as it is"
+                );
                 self.log.tell(LogLevel::Warn, &text);
             }
         }
@@ -210,7 +211,8 @@ mod tests {
             let config = file::load(&path).unwrap().unwrap();
             let line = file::summary(&path, &config);
             assert!(line.contains("good: AS "), "{line}");
-            let guarded = config.desired.neighbors.values().filter(|neighbor| file::is_guarded(neighbor)).count();
+            let guarded =
+                config.desired.neighbors.values().filter(|neighbor| file::is_guarded(neighbor)).count();
             let said = config.notices.iter().filter(|notice| notice.message.contains("`password`")).count();
             assert_eq!(guarded, said, "{name}");
             assert!(config.notices.iter().all(|notice| notice.line.is_some()), "{:?}", config.notices);

@@ -86,7 +86,11 @@ impl Listener {
     ) -> Option<Self> {
         // One that is gone is noticed only when there is something to tell it.
         let news = listeners.join().or_else(|| {
-            listeners.tell(News::new(LogLevel::Debug, "listeners are counted".into(), json!({ "event": "count" })));
+            listeners.tell(News::new(
+                LogLevel::Debug,
+                "listeners are counted".into(),
+                json!({ "event": "count" }),
+            ));
             listeners.join()
         })?;
         Some(Self { node, name, log, format, news })
@@ -130,7 +134,8 @@ impl Listener {
                 }
             }
             match stream.read(&mut [0; 64]) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
                 // It is gone, or has said what nobody asked for.
@@ -158,8 +163,12 @@ impl Listener {
             let routes = rib.len(Family::IPV4_UNICAST) + rib.len(Family::IPV6_UNICAST);
             (speaker.neighbors(), routes)
         });
-        let text =
-            format!("{}: {}, {}", self.name, count(neighbors.len(), "neighbor"), count(routes, "prefix route"));
+        let text = format!(
+            "{}: {}, {}",
+            self.name,
+            count(neighbors.len(), "neighbor"),
+            count(routes, "prefix route")
+        );
         let json = json!({
             "event": "start", "router": self.name, "neighbors": neighbors.len(), "prefixes": routes,
         });
@@ -179,9 +188,9 @@ impl Listener {
 
     /// The best routes of these prefixes as they are now.
     fn routes(&self, prefixes: &[IpNet]) -> Vec<News> {
-        let routes: Vec<_> = self
-            .node
-            .with(|speaker, _| prefixes.iter().map(|&prefix| (prefix, speaker.rib().route(prefix))).collect());
+        let routes: Vec<_> = self.node.with(|speaker, _| {
+            prefixes.iter().map(|&prefix| (prefix, speaker.rib().route(prefix))).collect()
+        });
         routes
             .iter()
             .map(|(prefix, route)| News::route(*prefix, route.as_ref().and_then(|route| route.best())))

@@ -140,8 +140,7 @@ impl Teller {
             Event::EndOfRib { peer, family } => {
                 let key = self.name(*peer);
                 let text = format!("neighbor {key}: has sent all its {family} routes");
-                let json =
-                    json!({ "event": "end-of-rib", "neighbor": key, "family": family.to_string() });
+                let json = json!({ "event": "end-of-rib", "neighbor": key, "family": family.to_string() });
                 (LogLevel::Debug, text, json)
             }
             Event::MalformedUpdates { peer, count, fault } => {

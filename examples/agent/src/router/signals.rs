@@ -20,7 +20,8 @@ pub(crate) enum Asked {
 
 /// Watches from now on. Who asks for the end twice gets it at once.
 pub(crate) fn watch() -> Result<Receiver<Asked>> {
-    let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).context("cannot watch signals")?;
+    let mut signals =
+        Signals::new([Signal::Term, Signal::Int, Signal::Hup]).context("cannot watch signals")?;
     let (asked, answers) = channel();
     let watch = move || {
         let mut ending = false;

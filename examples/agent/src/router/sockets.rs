@@ -36,10 +36,8 @@ impl Sockets {
     fn neighbor<T>(&self, accepted: &Accepted, ask: impl FnOnce(&Neighbor) -> T) -> Option<T> {
         let neighbors = self.neighbors.lock().unwrap_or_else(PoisonError::into_inner);
         let remote = accepted.remote.ip();
-        let by_interface = accepted
-            .interface
-            .as_ref()
-            .and_then(|name| neighbors.get(&NeighborKey::Interface(name.clone())));
+        let by_interface =
+            accepted.interface.as_ref().and_then(|name| neighbors.get(&NeighborKey::Interface(name.clone())));
         let by_range = || {
             let ranges = neighbors.iter().filter_map(|(key, neighbor)| match key {
                 NeighborKey::Range(range) if range.contains(&remote) => Some((range.prefix_len(), neighbor)),
@@ -47,7 +45,8 @@ impl Sockets {
             });
             ranges.max_by_key(|(len, _)| *len).map(|(_, neighbor)| neighbor)
         };
-        let found = by_interface.or_else(|| neighbors.get(&NeighborKey::Address(remote))).or_else(by_range)?;
+        let found =
+            by_interface.or_else(|| neighbors.get(&NeighborKey::Address(remote))).or_else(by_range)?;
         Some(ask(found))
     }
 }
