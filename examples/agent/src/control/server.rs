@@ -31,9 +31,10 @@ pub(crate) enum Answer {
     Once(Response),
     /// A response that says it is done, then whatever this writes until it returns. It has to bound how long
     /// it waits for a client that does not read, and to see when one is gone.
-    Stream(Box<dyn FnOnce(&UnixStream) -> io::Result<()> + Send>),
+    Stream(Box<Streaming>),
 }
 
+type Streaming = dyn FnOnce(&UnixStream) -> io::Result<()> + Send;
 type Answering = dyn Fn(Request) -> Answer + Send + Sync;
 
 /// A socket that is answered. Dropped, its file goes.
