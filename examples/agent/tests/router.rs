@@ -4,9 +4,9 @@ mod tool;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -346,6 +346,39 @@ fn the_losing_path_says_why() {
     let text = a.ask(&["show", "route", "10.9.1.1"]);
     assert!(text.stdout.contains("valid, best (AS Path)"), "{text}");
     assert!(text.stdout.contains("valid, not best: AS_PATH length"), "{text}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), port());
+    let mut a = Router::start(folder.path(), "a", &config(port, 1, &[2], ""), "tokio");
+    let b = Router::start(folder.path(), "b", &config(port, 2, &[1], ""), "tokio");
+    b.has("10.1.0.0/16");
+    // A peer that does not close its end is waited for.
+    b.process.signal("-STOP");
+    a.process.signal("-INT");
+    a.hears(&["ending"]);
+    a.process.signal("-TERM");
+    assert_eq!(tool::wait(&mut a.process.child, PATIENCE), 143);
+}
+
+/// A reader that takes nothing is dropped and holds nobody up.
+#[test]
+fn a_monitor_that_does_not_read_is_dropped() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), port());
+    let mut a = Router::start(folder.path(), "a", &config(port, 1, &[2], ""), "smol");
+    let mut stuck = UnixStream::connect(&a.socket).unwrap();
+    stuck.write_all(b"{\"request\":\"monitor\",\"format\":\"json\"}\n").unwrap();
+    // It listens.
+    let mut head = [0];
+    stuck.read_exact(&mut head).unwrap();
+    let many: Vec<String> = (0..10_000).map(|i| format!("\"20.{}.{}.0/24\"", i / 256, i % 256)).collect();
+    let full =
+        config(port, 2, &[1], "").replace("originate = [", &format!("originate = [{}, ", many.join(", ")));
+    let b = Router::start(folder.path(), "b", &full, "smol");
+    a.has("20.39.0.0/24");
+    a.hears(&["monitor: a reader", "was dropped"]);
+    assert_eq!(b.json(&["show", "neighbor"])["127.0.0.1"]["connectionsEstablished"], 1);
 }
 
 /// A neighbour that asks for protection that cannot be given is not spoken with at all, from either side.
