@@ -392,6 +392,41 @@ fn a_key_that_cannot_be_set_keeps_the_neighbour_out() {
     a.hears(&["neighbor 127.0.0.2: does not come up"]);
     assert_ne!(a.json(&["show", "neighbor"])["127.0.0.2"]["bgpState"], "Established");
     assert!(a.process.heard.iter().all(|line| !line.contains("hush-hush")));
+
+    // Asked for later, it ends the session that is up without it.
+    a.reload(&secret.replace("password = \"hush-hush\"\n", ""));
+    a.hears(&["neighbor 127.0.0.2: up"]);
+    a.reload(&secret);
+    a.hears(&["reload: ", "neighbor 127.0.0.2: multihop, ttl-security or password changed"]);
+    a.until(&["show", "neighbor"], |all| {
+        all["127.0.0.2"]["bgpState"] != "Established" && all["127.0.0.2"]["connectionsDropped"] == 1
+    });
+}
+
+/// `show` finds the router of this host by itself, and one whose file names a socket by that.
+#[test]
+fn where_a_router_answers() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), port());
+    let (file, named) = (folder.path().join("r.toml"), folder.path().join("named.sock"));
+    let with = |command: &[&str]| {
+        let mut command = tool::peerage(command);
+        command.env("XDG_RUNTIME_DIR", folder.path());
+        command
+    };
+    let none = Run::of(&mut with(&["show", "summary"]));
+    assert!(none.code == 1 && none.stderr.contains("`peerage router`"), "{none}");
+    fs::write(&file, config(port, 1, &[], "")).unwrap();
+    let mut router = Process::start(with(&["router", "-c"]).arg(&file), true);
+    router.hears(&["peerage/router.sock"]);
+    let found = Run::of(&mut with(&["show", "summary"]));
+    assert!(found.code == 0 && found.stdout.contains("r1# show bgp ipv4 summary"), "{found}");
+    drop(router);
+
+    fs::write(&file, config(port, 1, &[], &format!("socket = \"{}\"", named.display()))).unwrap();
+    let mut router = Process::start(with(&["router", "-c"]).arg(&file), true);
+    router.hears(&["named.sock"]);
+    let found = Run::of(with(&["show", "routes"]).arg("--socket").arg(&named));
+    assert!(found.code == 0 && found.stdout.contains("10.1.0.0/16"), "{found}");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! What a running router answers to `peerage show`, `monitor` and `clear`.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use anyhow::{Result, bail};
 use peerage_config::LogLevel;
-use peerage_core::{Speaker, speaker::NeighborKey};
+use peerage_core::{
+    Speaker,
+    speaker::{NeighborKey, NeighborStatus, PeerState},
+};
 
 use super::{Router, monitor::Listener};
 use crate::{
@@ -61,11 +64,18 @@ fn clear(router: &Router, which: Option<&str>, soft: Option<Soft>) -> Result<Str
     let mut out = String::new();
     router.node.with(|speaker, now| -> Result<()> {
         let keys = keys(speaker, which)?;
+        let is_up = |status: &NeighborStatus| status.state == PeerState::Established;
+        let up: BTreeSet<NeighborKey> =
+            speaker.neighbors().into_iter().filter(is_up).map(|status| status.key).collect();
         for key in keys {
             let done = match soft {
                 None => {
                     speaker.reset(now, &key);
-                    "reset: a session ends with Cease 6/4 and starts again"
+                    if up.contains(&key) {
+                        "reset: its session ends with Cease 6/4 and starts again"
+                    } else {
+                        "reset: it was not established, and starts again"
+                    }
                 }
                 Some(soft) => {
                     let inbound = if soft == Soft::Out { 0 } else { speaker.refresh_in(now, &key) };
@@ -94,16 +104,12 @@ fn keys(speaker: &Speaker, which: Option<&str>) -> Result<Vec<NeighborKey>> {
     let statuses = speaker.neighbors();
     let Some(which) = which else { return Ok(statuses.into_iter().map(|status| status.key).collect()) };
     let configured = speaker.desired().map(|desired| &desired.neighbors);
-    let range = configured.into_iter().flat_map(|all| all.keys()).find_map(|key| match key {
-        NeighborKey::Range(range) if key.to_string() == which => Some(*range),
-        _ => None,
-    });
+    let range = configured
+        .into_iter()
+        .flat_map(|all| all.keys())
+        .find(|key| matches!(key, NeighborKey::Range(_)) && key.to_string() == which);
     if let Some(range) = range {
-        let of_range = |key: &NeighborKey| {
-            matches!(key, NeighborKey::Address(address) if range.contains(address))
-                && configured.is_some_and(|all| !all.contains_key(key))
-        };
-        return Ok(statuses.into_iter().map(|status| status.key).filter(of_range).collect());
+        return Ok(members(speaker, range));
     }
     let found: Vec<NeighborKey> = statuses
         .iter()
@@ -115,4 +121,15 @@ fn keys(speaker: &Speaker, which: Option<&str>) -> Result<Vec<NeighborKey>> {
         bail!("there is no neighbor {which}; there are {}", known.join(", "));
     }
     Ok(found)
+}
+
+/// The neighbours that a key of the configuration means now: itself, or whom a range let in.
+pub(crate) fn members(speaker: &Speaker, key: &NeighborKey) -> Vec<NeighborKey> {
+    let NeighborKey::Range(range) = key else { return vec![key.clone()] };
+    let configured = speaker.desired().map(|desired| &desired.neighbors);
+    let came = |key: &NeighborKey| {
+        matches!(key, NeighborKey::Address(address) if range.contains(address))
+            && configured.is_some_and(|all| !all.contains_key(key))
+    };
+    speaker.neighbors().into_iter().map(|status| status.key).filter(came).collect()
 }

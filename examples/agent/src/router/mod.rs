@@ -15,20 +15,17 @@ mod plan;
 mod signals;
 mod sockets;
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, anyhow};
 use log::Log;
 use monitor::Listeners;
 use news::Teller;
 use peerage_config::{Config, Fault, LogLevel};
-use peerage_core::Speaker;
+use peerage_core::{
+    Speaker,
+    speaker::{Desired, Faults, NeighborKey},
+};
 use peerage_sockets::{Clock, seed};
 use signals::Asked;
 use sockets::Sockets;
@@ -51,8 +48,6 @@ pub(crate) struct Router {
     file: PathBuf,
     /// What listens and answers, which only a restart changes.
     started: Started,
-    /// One change at a time.
-    changing: Mutex<()>,
 }
 
 /// Parts of the configuration that are used at the start only.
@@ -130,7 +125,7 @@ impl Router {
         });
         let file = arguments.config.clone();
         let started = Started { listen, socket };
-        Ok(Self { node, log, listeners, sockets, file, started, changing: Mutex::new(()) })
+        Ok(Self { node, log, listeners, sockets, file, started })
     }
 
     /// Answers on the control socket.
@@ -150,7 +145,6 @@ impl Router {
 
     /// Reads the file again and becomes what it says. With faults, everything stays.
     fn reload(&self) {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let faults = match file::load(&self.file) {
             Ok(Ok(config)) => return self.change(&config),
             Ok(Err(faults)) => faults.iter().map(Fault::to_string).collect(),
@@ -180,7 +174,15 @@ impl Router {
         self.log.set_level(config.log);
         // First, so that nobody gets in whom the new configuration asks protection of.
         self.sockets.set_neighbors(config.desired.neighbors.clone());
-        let done = self.node.with(|speaker, now| speaker.reconcile(now, &config.desired));
+        let done = self.node.with(|speaker, now| {
+            let guarded = newly_guarded(speaker.desired(), &config.desired);
+            let plan = speaker.reconcile(now, &config.desired)?;
+            // A session goes on without the protection that is asked for now.
+            for key in guarded {
+                control::members(speaker, &key).iter().for_each(|key| speaker.reset(now, key));
+            }
+            Ok::<_, Faults>(plan)
+        });
         match done {
             Ok(plan) if plan.is_empty() => self.log.tell(LogLevel::Info, "reload: nothing changes"),
             Ok(plan) => {
@@ -196,6 +198,13 @@ impl Router {
             }
         }
     }
+}
+
+/// Neighbours that ask for protection which cannot be given, and did not before.
+fn newly_guarded(old: Option<&Desired>, new: &Desired) -> Vec<NeighborKey> {
+    let before = |key| old.and_then(|old| old.neighbors.get(key)).is_some_and(file::is_guarded);
+    let now = new.neighbors.iter().filter(|(_, neighbor)| file::is_guarded(neighbor));
+    now.map(|(key, _)| key).filter(|key| !before(*key)).cloned().collect()
 }
 
 #[cfg(test)]
