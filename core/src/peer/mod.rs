@@ -10,7 +10,8 @@ use core::net::{IpAddr, Ipv6Addr};
 pub(crate) use collision::{Role, survivor};
 
 use crate::{
-    speaker::{ConnId, DownReason, MessageCounts, Neighbor, NeighborKey, PeerId},
+    facts::{ConnId, DownReason, MessageCounts, NeighborKey, PeerId},
+    intent::Neighbor,
     time::Instant,
 };
 

@@ -25,8 +25,8 @@ use super::{
     bits::{BitTree, Bits},
 };
 use crate::{
+    facts::NextHopMode,
     policy::{Edits, Policy},
-    speaker::NextHopMode,
     wire::{Family, HEADER_LEN, SessionKind},
 };
 

@@ -40,7 +40,7 @@ pub use view::{Exclusion, Path, PathOrigin, Route, Step};
 use work::Jobs;
 
 use crate::{
-    speaker::{Origination, Reachability, RouteCounts, SourceId},
+    facts::{Origination, Reachability, RouteCounts, SourceId},
     wire::{
         Asn, Family, RouterId, SessionKind,
         attr::{self, AttributeContext, PathAttributes, Summary},

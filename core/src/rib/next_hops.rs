@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
-use crate::speaker::Reachability;
+use crate::facts::Reachability;
 
 /// What was said; of all others, that they can be reached at metric 0.
 #[derive(Debug, Default)]

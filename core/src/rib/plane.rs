@@ -241,7 +241,7 @@ impl<A: Address> Plane<A> {
         self.unpin_default();
     }
 
-    /// Nobody may be told of a default route any more that the table does not hold.
+    /// Lets the default route's id go, unless some group is told of one whatever the table holds.
     fn unpin_default(&mut self) {
         if let Some(id) = self.table.find(A::default(), 0)
             && !self.export.originates_default()
@@ -301,11 +301,11 @@ impl<A: Address> Plane<A> {
         let slot = self.export.first_slot(group, lane);
         let Some((key, place)) = self.export.lane_mut(group, lane) else { return };
         let (key, mut own) = (key.clone(), core::mem::take(place));
-        if own.batch_at >= own.batch.len() {
-            self.sort(shared, &key, group, lane, &mut own);
-        }
-        let mut packer = Packer::new(&key, &slot);
         let mut vacated = Vec::new();
+        if own.batch_at >= own.batch.len() {
+            self.sort(shared, &key, (group, lane), &mut own, &mut vacated);
+        }
+        let mut packer = Packer::new(&key, &slot, own.batch.len() - own.batch_at);
         let mut sending = Sending::default();
         while let Some(&item) = own.batch.get(own.batch_at) {
             if packer.is_full() {
@@ -371,22 +371,25 @@ impl<A: Address> Plane<A> {
                 if fresh {
                     let none = Edits::default();
                     let edits = own.batch_edits.get((edits as usize).wrapping_sub(1)).unwrap_or(&none);
-                    let Some(next_hop) = rewrite::next_hop(set, edits, key) else { return };
                     sending.attributes.clear();
                     let from = shared.sent_from(source);
                     rewrite::attributes(set, edits, key, from, shared.identity, &mut sending.attributes);
-                    (sending.what, sending.next_hop) = (Some(item.what), Some(next_hop));
+                    sending.what = Some(item.what);
+                    sending.next_hop = rewrite::next_hop(set, edits, key);
                 }
                 let audience = if self.export.lane_has(group, lane, source) {
                     Audience::Except(source)
                 } else {
                     Audience::All
                 };
-                let Some(next_hop) = sending.next_hop else { return };
-                if packer.announce(address, len, audience, &sending.attributes, next_hop, fresh) {
+                let sent = sending.next_hop.is_some_and(|next_hop| {
+                    packer.announce(address, len, audience, &sending.attributes, next_hop, fresh)
+                });
+                if sent {
                     own.advertised.insert(item.id);
                 } else if own.advertised.remove(item.id) {
-                    // Its attributes do not fit a message: what was there before must not stay.
+                    // The session can carry no next hop of it, or its attributes do not fit a message: what
+                    // was there before must not stay.
                     sending.what = None;
                     packer.withdraw(address, len, Audience::All);
                     vacated.push(item.id);
@@ -395,8 +398,15 @@ impl<A: Address> Plane<A> {
         }
     }
 
-    /// Turns what is pending into a sorted batch.
-    fn sort(&self, shared: &Shared, key: &GroupKey, group: usize, lane: usize, own: &mut Lane) {
+    /// Turns what is pending into a sorted batch. What turns out to be owed no more goes to `vacated`.
+    fn sort(
+        &self,
+        shared: &Shared,
+        key: &GroupKey,
+        (group, lane): (usize, usize),
+        own: &mut Lane,
+        vacated: &mut Vec<u32>,
+    ) {
         let mut batch = Vec::with_capacity(own.pending.len());
         let mut edits = EditsIndex::default();
         let mut decoded = Decoded::default();
@@ -418,6 +428,7 @@ impl<A: Address> Plane<A> {
                     });
                 }
                 None if advertised => batch.push(Item { what: What::Withdraw, id }),
+                None if self.table.is_vacant(id) => vacated.push(id),
                 None => {}
             }
         }
@@ -436,10 +447,35 @@ impl<A: Address> Plane<A> {
     ) -> Option<Exported> {
         let (address, len) = self.table.prefix(id)?;
         if key.default_originate && len == 0 {
-            let (source, attrs) = (PathSlot::LOCAL, shared.default_route);
-            return Some(Exported { source, attrs, edits: Edits::default() });
+            let (source, attrs, edits) = (PathSlot::LOCAL, shared.default_route, Edits::default());
+            // Over IPv6 there may be no next hop for it.
+            rewrite::next_hop(shared.attrs.get(attrs)?, &edits, key)?;
+            return Some(Exported { source, attrs, edits });
         }
         let best = self.table.best(id)?;
+        let (source, attrs) = (best.source(), best.attrs);
+        let exported = |edits| Exported { source, attrs, edits };
+        // Without rules, the prefix does not matter: neighbouring prefixes often share the answer.
+        let memo = !matches!(key.filter, Filter::Rules(_));
+        if memo && let Some((_, told)) = decoded.told.filter(|(last, _)| *last == best) {
+            return told.then(|| exported(Edits::default()));
+        }
+        let edits = self.exported_edits(shared, key, (address, len), best, decoded);
+        if memo {
+            decoded.told = Some((best, edits.is_some()));
+        }
+        edits.map(exported)
+    }
+
+    /// What export policy makes of a best path; `None`: it is not told.
+    fn exported_edits(
+        &self,
+        shared: &Shared,
+        key: &GroupKey,
+        (address, len): (A, u8),
+        best: PathSlot,
+        decoded: &mut Decoded,
+    ) -> Option<Edits> {
         let (source, attrs) = (best.source(), best.attrs);
         let set = shared.attrs.get(attrs)?;
         let from = shared.sources.get(source);
@@ -476,15 +512,20 @@ impl<A: Address> Plane<A> {
             }
         };
         rewrite::next_hop(set, &edits, key)?;
-        Some(Exported { source, attrs, edits })
+        Some(edits)
     }
 
     /// Prefixes a member has been told and not been told to forget.
     pub(super) fn advertised(&self, member: u16) -> u32 {
         let Some(advertised) = self.export.advertised(member) else { return 0 };
+        // Its own routes it is not told, but for a default route that stands for another.
+        let default = self.export.place(member).is_some_and(|(key, _)| key.default_originate);
+        let default = self.table.find(A::default(), 0).filter(|_| default);
         let count = advertised
             .iter()
-            .filter(|&id| self.table.best(id).is_none_or(|best| best.source() != member))
+            .filter(|&id| {
+                Some(id) == default || self.table.best(id).is_none_or(|best| best.source() != member)
+            })
             .count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
@@ -509,6 +550,8 @@ pub(super) struct Exported {
 /// The set decoded last: neighbouring prefixes often share one.
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
+    /// The path asked for last, and whether it is told.
+    told: Option<(PathSlot, bool)>,
     last: Option<(AttrId, PathAttributes)>,
 }
 

@@ -8,8 +8,8 @@ use super::{
     export::GroupKey,
 };
 use crate::{
+    facts::NextHopMode,
     policy::Edits,
-    speaker::NextHopMode,
     wire::{
         Asn, Family, NextHop, RouterId, SessionKind,
         attr::{self, AsPath, Propagation, RawAttribute, RawAttributes, Segment, SegmentKind, code, flag},

@@ -140,6 +140,10 @@ impl Speaker {
         if peer.config.local_address.is_some_and(|address| address != local.ip()) {
             return Err(rejected());
         }
+        if peer.config.socket.protects() && !self.protects_accepted {
+            // Nobody has checked the key or the TTL of what was accepted.
+            return Err(rejected());
+        }
         if matches!(peer.transport, Transport::Idle { .. }) && peer.conns().next().is_none() {
             // RFC 4271 §8.2.2: Idle refuses all incoming connections.
             return Err(rejected());
@@ -576,6 +580,13 @@ impl Speaker {
         }
         peer.link_local = link_local;
         // A session goes on until its own timers end it; what is being opened goes to the wrong address.
+        self.dial_again(now, id);
+    }
+
+    /// Where or whether a peer dials is another question now: what is being opened is given up, and a peer
+    /// without a connection starts again.
+    pub(super) fn dial_again(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Transport::Connect { conn, .. } = peer.transport {
             peer.transport = Transport::Active { retry: None };
             self.give_up(conn);

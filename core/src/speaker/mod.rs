@@ -1,18 +1,16 @@
 //! The facade: one BGP speaker as a value.
 //!
-//! Here sessions, peers and the table meet, and nowhere else. The files: [`desired`](Desired) and `io` are
-//! what goes in and out; `reconcile` makes the speaker what is desired; `refresh` has routes judged or
+//! Here sessions, peers and the table meet, and nowhere else. The files: `io` is what
+//! goes in and out besides bytes; `reconcile` makes the speaker what is desired; `refresh` has routes judged or
 //! sent again; `connect` gets connections and gives them up; `transfer` moves octets; `status` shows.
 
 mod connect;
-mod desired;
 mod io;
 mod reconcile;
 mod refresh;
 mod status;
 mod timers;
 mod transfer;
-mod validate;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -23,16 +21,16 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-pub use desired::{
-    Change, Cost, Desired, Fault, Faults, Limits, Neighbor, NeighborKey, NextHopMode, Origination, PeerAs,
-    Plan, SocketOptions, SourceId, Timers,
-};
-pub use io::{
-    Action, CloseReason, ConnId, ConnectTarget, DownReason, Event, MessageCounts, NeighborStatus, PeerId,
-    PeerState, Reachability, RouteCounts, SessionInfo,
-};
+pub use io::{Action, ConnectTarget, Event, NeighborStatus, PeerState, SessionInfo};
 use timers::TimerQueue;
 
+pub use crate::{
+    facts::{
+        CloseReason, ConnId, DownReason, MessageCounts, NeighborKey, NextHopMode, Origination, PeerAs,
+        PeerId, Reachability, RouteCounts, SourceId,
+    },
+    intent::{Change, Cost, Desired, Fault, Faults, Limits, Neighbor, Plan, SocketOptions, Timers},
+};
 use crate::{
     peer::{Peer, Role},
     rib::Rib,
@@ -67,6 +65,7 @@ pub struct Speaker {
     next_peer: u64,
     held: bool,
     stopped: bool,
+    protects_accepted: bool,
 }
 
 /// A connection.
@@ -127,7 +126,14 @@ impl Speaker {
             next_peer: 0,
             held: true,
             stopped: false,
+            protects_accepted: false,
         }
+    }
+
+    /// The runtime enforces [`SocketOptions::md5_key`] and [`SocketOptions::min_ttl`] on connections that it
+    /// accepts. Until it says so, connections from neighbours that ask for either are refused.
+    pub fn protect_accepted(&mut self) {
+        self.protects_accepted = true;
     }
 
     /// What was last reconciled.
@@ -140,7 +146,7 @@ impl Speaker {
         for route in batch {
             self.rib.originate(source, route);
         }
-        self.wake_all();
+        self.wake_all_undated();
     }
 
     /// Takes back what `source` originated.
@@ -148,7 +154,7 @@ impl Speaker {
         for &prefix in batch {
             self.rib.withdraw(source, prefix);
         }
-        self.wake_all();
+        self.wake_all_undated();
     }
 
     /// Whether a next hop can be reached. Where nobody says, it can, at metric 0.

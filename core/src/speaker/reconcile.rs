@@ -189,7 +189,7 @@ impl Speaker {
             }
             if cost < Cost::Reset {
                 if fields.contains(&"passive") {
-                    self.retry_transport(now, id);
+                    self.dial_again(now, id);
                 }
                 if fields.contains(&"prefix_limit") {
                     self.enforce_limit(now, id);
@@ -227,21 +227,6 @@ impl Speaker {
             if let Some((family, limit)) = self.over_limit(conn) {
                 self.end_session(now, conn, prefix_limit(family, limit));
             }
-        }
-    }
-
-    /// A peer that waits may have to dial now, or not to.
-    fn retry_transport(&mut self, now: Instant, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if let Transport::Connect { conn, .. } = peer.transport {
-            peer.transport = Transport::Active { retry: None };
-            self.give_up(conn);
-        }
-        let waiting = self.peers.get(&id).is_some_and(|peer| {
-            matches!(peer.transport, Transport::Active { .. }) && peer.conns().next().is_none()
-        });
-        if waiting {
-            self.start(now, id);
         }
     }
 

@@ -42,7 +42,7 @@ fn limits(key: &NeighborKey, neighbor: &Neighbor) -> impl Iterator<Item = &'stat
 /// Whether it asks for protection that the sockets here do not give. It is never spoken with: without the
 /// protection would be worse than not at all.
 pub(crate) const fn is_guarded(neighbor: &Neighbor) -> bool {
-    neighbor.socket.md5_key.is_some() || neighbor.socket.min_ttl.is_some()
+    neighbor.socket.protects()
 }
 
 /// A neighbour as the file names it.

@@ -172,7 +172,6 @@ impl Router {
             }
         }
         self.log.set_level(config.log);
-        // First, so that nobody gets in whom the new configuration asks protection of.
         self.sockets.set_neighbors(config.desired.neighbors.clone());
         let done = self.node.with(|speaker, now| {
             let guarded = newly_guarded(speaker.desired(), &config.desired);

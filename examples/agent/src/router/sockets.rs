@@ -9,13 +9,12 @@ use std::{
 
 use peerage_config::LogLevel;
 use peerage_core::speaker::{ConnectTarget, Neighbor, NeighborKey};
-use peerage_sockets::{Accepted, Direct, SocketSetup};
+use peerage_sockets::{Accepted, SocketSetup};
 use socket2::Socket;
 
-use super::{file::is_guarded, log::Log};
+use super::log::Log;
 
-/// Addresses as they are; neighbours' options on accepted connections too; nobody who asks for protection
-/// that cannot be given.
+/// Addresses as they are, and neighbours' TTLs on accepted connections too.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     log: Arc<Log>,
@@ -52,16 +51,6 @@ impl Sockets {
 }
 
 impl SocketSetup for Sockets {
-    fn accepted(&self, remote: SocketAddr, local: SocketAddr) -> Option<Accepted> {
-        let accepted = Direct.accepted(remote, local)?;
-        if self.neighbor(&accepted, is_guarded) == Some(true) {
-            let text = format!("{remote}: closed: its password or ttl-security cannot be checked here");
-            self.log.say(LogLevel::Debug, &text);
-            return None;
-        }
-        Some(accepted)
-    }
-
     fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
         match (self.neighbor(accepted, |neighbor| neighbor.socket.ttl).flatten(), accepted.remote) {
             (None, _) => Ok(()),

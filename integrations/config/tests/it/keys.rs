@@ -348,7 +348,7 @@ const LONG: &str = "\"0123456789012345678901234567890123456789012345678901234567
 
 #[test]
 fn timers() {
-    let zero = "expected more than 0";
+    let zero = "expected 1 ms to 2147483647 s";
     check(
         4,
         &format!("{NEIGHBOR}[neighbor.\"10.0.0.2\".timers]\n"),
@@ -385,7 +385,7 @@ fn timers() {
             ("connect-retry", &["1"], &[("0", zero), ("true", TIME)]),
             ("idle-hold", &["1"], &[("0", zero)]),
             ("open", &["1"], &[("\"0s\"", zero)]),
-            ("send-hold", &["1"], &[("0", "expected more than 0, or none for the default")]),
+            ("send-hold", &["1"], &[("0", "expected 1 ms to 2147483647 s")]),
         ],
     );
 }

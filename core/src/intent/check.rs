@@ -3,8 +3,11 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{net::IpAddr, time::Duration};
 
-use super::{Desired, Fault, Faults, Neighbor, NeighborKey, PeerAs};
-use crate::wire::{Asn, Family};
+use super::{Desired, Fault, Faults, Neighbor};
+use crate::{
+    facts::{NeighborKey, PeerAs},
+    wire::{Asn, Family},
+};
 
 /// A timer that is due again at once would keep the speaker busy for ever.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -114,7 +117,7 @@ fn check_neighbor(neighbor: &Neighbor, path: &str, collector: &mut Collector) {
         );
     }
     let bounded = [
-        ("keepalive", Some(timers.keepalive).filter(|_| hold > 0)),
+        ("keepalive", Some(timers.keepalive).filter(|it| hold > 0 && !it.is_zero())),
         ("connect_retry", Some(timers.connect_retry)),
         ("idle_hold", Some(timers.idle_hold)),
         ("open", Some(timers.open)),
@@ -122,7 +125,7 @@ fn check_neighbor(neighbor: &Neighbor, path: &str, collector: &mut Collector) {
     ];
     for (name, value) in bounded {
         if value.is_some_and(|value| !(SHORTEST..=LONGEST).contains(&value)) {
-            collector.add(format!("{path}.timers.{name}"), format!("expected {SHORTEST:?} to {LONGEST:?}"));
+            collector.add(format!("{path}.timers.{name}"), "expected 1 ms to 2147483647 s");
         }
     }
     if neighbor.prefix_limit == Some(0) {
