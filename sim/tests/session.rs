@@ -9,7 +9,7 @@ use peerage_core::{
     wire::{Asn, Capability, Family, Notification, attr::PathAttributes},
 };
 use peerage_sim::{
-    Neighbors as _, Solo, World, desired, external, internal,
+    Neighbors as _, Solo, World, attributes, desired, external, internal,
     message::{self, Attrs, Message, OpenSpec},
     prefix,
 };
@@ -407,6 +407,68 @@ fn reset_of_a_neighbour() {
     world.run_for(seconds(300)).settle();
     assert!(world.established("a", "b"));
     assert_eq!(world.status("a", "b").established, 2);
+}
+
+/// Soft out sends everything again and soft in judges everything again, and no session notices.
+#[test]
+fn soft_out_and_soft_in() {
+    let mut world = World::new(8);
+    world.speaker("a", 65001).speaker("b", 65002).speaker("c", 65003).peer("a", "b").peer("b", "c");
+    world.originate("a", "10.1.0.0/16").start().settle();
+    let key = |it: &str| NeighborKey::Address(world.address_of(it).into());
+    let (a, c, nobody) = (key("a"), key("c"), NeighborKey::Interface("net0".into()));
+    let updates = |world: &World| world.status("c", "b").received.updates;
+    let (now, before) = (world.now(), updates(&world));
+    let version = world.of("c").rib().version(Family::IPV4_UNICAST);
+
+    assert_eq!(world.of_mut("b").refresh_in(now, &a), 1);
+    assert!(world.of("b").has_work());
+    world.settle();
+    assert_eq!(updates(&world), before, "what is judged as before is no news");
+
+    // Over IPv4 no IPv6 route has a next hop, so that there is nothing to send again.
+    assert_eq!(world.of_mut("b").refresh_out(now, &c, Some(Family::IPV6_UNICAST)), 1);
+    world.settle();
+    let none = updates(&world);
+    assert_eq!(world.of_mut("b").refresh_out(now, &c, Some(Family::IPV4_UNICAST)), 1);
+    world.settle();
+    let one = updates(&world);
+    assert!(one > none);
+    assert_eq!(world.of_mut("b").refresh_out(now, &c, None), 1);
+    world.settle();
+    assert!(updates(&world) > one);
+
+    assert_eq!(world.of("c").rib().version(Family::IPV4_UNICAST), version);
+    assert!(world.has("c", "10.1.0.0/16"));
+    assert_eq!(world.status("b", "c").established, 1);
+    assert_eq!(world.of_mut("b").refresh_in(now, &nobody), 0);
+    assert_eq!(world.of_mut("b").refresh_out(now, &nobody, None), 0);
+}
+
+/// What a look at the best paths tells apart: which path, and with which attributes.
+#[test]
+fn numbers_of_best_paths() {
+    let mut world = World::new(8);
+    world.speaker("a", 65001).speaker("b", 65002).peer("a", "b");
+    world.originate("a", "10.1.0.0/16").originate("a", "10.2.0.0/16").start().settle();
+    let look = |world: &World| {
+        let mut bests = world.of("b").rib().bests(Family::IPV4_UNICAST);
+        bests.sort();
+        bests
+    };
+    let first = look(&world);
+    assert_eq!(
+        first.iter().map(|(net, _)| net.to_string()).collect::<Vec<_>>(),
+        ["10.1.0.0/16", "10.2.0.0/16"]
+    );
+    world.edit("a", |desired| {
+        desired.originate.insert(prefix("10.2.0.0/16"), attributes(&[65009]));
+    });
+    world.withdraw("a", "10.1.0.0/16").settle();
+    let second = look(&world);
+    assert_eq!(second.len(), 1);
+    assert_ne!(second[0].1, first[1].1);
+    assert!(world.of("b").rib().bests(Family::IPV6_UNICAST).is_empty());
 }
 
 /// Configuration comes first, then the connection: iBGP and eBGP, over IPv6, and counters add up.

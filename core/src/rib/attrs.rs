@@ -84,6 +84,11 @@ pub(super) struct AttrSet {
 }
 
 impl AttrSet {
+    /// Sets that differ have different ones, but for once in four billion times.
+    pub(super) const fn fingerprint(&self) -> u32 {
+        self.hash
+    }
+
     /// The block, attributes as on the wire with four-octet AS numbers.
     pub(super) fn block(&self) -> &[u8] {
         let skip = 1 + usize::from(self.octets.first().copied().unwrap_or(0));

@@ -155,6 +155,11 @@ impl Rib {
         }
     }
 
+    /// Runs a source's import policy over its routes again, in [`Rib::work`].
+    pub(crate) fn reimport(&mut self, source: u16) {
+        self.jobs.reimport(source, false);
+    }
+
     /// A source's counters.
     pub(crate) fn counts(&self, source: u16, family: Family) -> RouteCounts {
         let mut counts = self

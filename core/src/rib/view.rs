@@ -144,6 +144,17 @@ impl Rib {
         }
     }
 
+    /// Every prefix of a family that has a path in use, in no particular order, with a number for that path:
+    /// another one when another path, or the same with other attributes, is in use. Costs a walk over the
+    /// table and decodes nothing, for whoever wants to see what changed since the last look.
+    pub fn bests(&self, family: Family) -> Vec<(IpNet, u64)> {
+        match family {
+            Family::IPV4_UNICAST => self.v4.bests(&self.shared),
+            Family::IPV6_UNICAST => self.v6.bests(&self.shared),
+            _ => Vec::new(),
+        }
+    }
+
     /// One prefix.
     pub fn route(&self, prefix: IpNet) -> Option<Route> {
         fn one<A: Address>(plane: &Plane<A>, shared: &Shared, prefix: IpNet) -> Option<Route> {
@@ -181,6 +192,17 @@ impl<A: Address> Plane<A> {
             .collect();
         ids.sort_unstable();
         ids.into_iter().filter_map(|(_, id)| self.route(shared, id)).collect()
+    }
+
+    fn bests(&self, shared: &Shared) -> Vec<(IpNet, u64)> {
+        (0..self.table.bound())
+            .filter_map(|id| {
+                let best = self.table.best(id)?;
+                let (address, len) = self.table.prefix(id)?;
+                let attributes = shared.attrs.get(best.attrs).map_or(0, AttrSet::fingerprint);
+                Some((address.to_net(len)?, u64::from(best.source()) << 32 | u64::from(attributes)))
+            })
+            .collect()
     }
 
     fn route(&self, shared: &Shared, id: u32) -> Option<Route> {

@@ -1,12 +1,13 @@
 //! The facade: one BGP speaker as a value.
 //!
 //! Here sessions, peers and the table meet, and nowhere else. The files: `io` is what
-//! goes in and out besides bytes; `reconcile` makes the speaker what is desired; `connect` gets connections and
-//! gives them up; `transfer` moves octets; `status` shows.
+//! goes in and out besides bytes; `reconcile` makes the speaker what is desired; `refresh` has routes judged or
+//! sent again; `connect` gets connections and gives them up; `transfer` moves octets; `status` shows.
 
 mod connect;
 mod io;
 mod reconcile;
+mod refresh;
 mod status;
 mod timers;
 mod transfer;

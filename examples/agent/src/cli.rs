@@ -17,6 +17,9 @@ Examples:
   peerage delete -f policies.yaml          the agents' sessions close with Cease 6/3
   peerage apply -f policies.yaml           and open again
   peerage plan -f policies.yaml --cluster cluster.yaml
+  peerage router -c peerage.toml           a BGP speaker that stands where a router stands
+  peerage router -c peerage.toml --check   every fault of its file, with line and column
+  peerage monitor                          what happens at it, line by line
 
 Exit status: 0 done; 1 not done, and standard error says why and what helps; 2 wrong usage.";
 
@@ -32,6 +35,53 @@ Examples:
   peerage lab --once --json                one JSON document with the keys FRR's own JSON has
   peerage lab --runtime smol               the same on the other runtime";
 
+/// After the help of `router`.
+const ROUTER_EXAMPLES: &str = "\
+The file is TOML; docs/router.md has every key, examples/router commented files. The smallest useful one:
+
+  as = 65010
+  router-id = \"10.0.0.1\"
+  originate = [\"10.0.1.0/24\"]
+
+  [neighbor.\"10.0.0.2\"]
+  as = 65000
+  import = \"accept\"       # without them eBGP exchanges nothing (RFC 8212)
+  export = \"accept\"
+
+Signals:
+  SIGTERM, SIGINT  end every session with Cease 6/2 and exit with 0; a second one ends at once
+  SIGHUP           read the file again: the plan of what changes, and what that costs each session, is
+                   logged and carried out; with faults, what runs goes on unchanged
+
+Examples:
+  peerage router -c peerage.toml --check   offline; 1 with every fault as FILE:LINE:COLUMN
+  peerage router -c peerage.toml
+  peerage show summary                     asks it from another terminal; also routes, neighbor, route
+  peerage show route 10.1.2.0/24           all paths, and the reason each losing one lost
+  peerage monitor -o json                  a line for each change of a session or a best route
+  peerage clear 10.0.0.2 --soft-in         runs the import policy again; the session stays
+
+Log lines and faults go to standard error. The control socket is --socket, else the file's `socket`, else
+$XDG_RUNTIME_DIR/peerage/router.sock (/tmp/peerage-UID/router.sock); `show` and the others look at the
+last one by themselves and need --socket PATH for any other. It is for its user alone.";
+
+/// After the help of `monitor`.
+const MONITOR_EXAMPLES: &str = "\
+It begins with a line for each neighbour as it stands, then a line for each session that comes up or goes
+down and each best route that changes. Routes are looked at up to four times a second: what changes and
+changes back between two looks is not seen. Who does not read for five seconds is dropped.
+
+Examples:
+  peerage monitor
+  peerage monitor -o json | jq 'select(.event == \"withdraw\") | .prefix'";
+
+/// After the help of `clear`.
+const CLEAR_EXAMPLES: &str = "\
+Examples:
+  peerage clear 10.0.0.2                   the session ends with Cease 6/4 and starts again
+  peerage clear 10.0.0.2 --soft-in         the import policy is run again over what it announced
+  peerage clear all --soft-out             everything is sent again to everyone";
+
 /// After the help of `show`.
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -39,7 +89,10 @@ Examples:
   peerage show routes --node tor0          its table
   peerage show neighbor 10.0.1.2 --node tor0
   peerage show route 10.1.2.0/24 -o json   one prefix, with the reason for the choice
-  peerage show route 10.1.2.7              the longest prefix that covers an address";
+  peerage show route 10.1.2.7              the longest prefix that covers an address
+  peerage show routes --family ipv6        tables are IPv4 where nothing is said
+
+Without --socket it asks the `peerage router` of this host, and where none runs its `peerage lab`.";
 
 /// A BGP speaker for Kubernetes nodes, and the lab that shows it.
 #[derive(Debug, Parser)]
@@ -56,9 +109,18 @@ pub(crate) enum Command {
     /// Run a fabric of routers and Kubernetes nodes on loopback
     #[command(after_help = LAB_EXAMPLES)]
     Lab(LabArgs),
-    /// Ask a running lab
+    /// Run a BGP speaker by a configuration file
+    #[command(after_help = ROUTER_EXAMPLES)]
+    Router(RouterArgs),
+    /// Ask a running router or lab
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArgs),
+    /// Follow the sessions and best routes of a running router
+    #[command(after_help = MONITOR_EXAMPLES)]
+    Monitor(MonitorArgs),
+    /// Reset a session of a running router, or have its routes judged or sent again
+    #[command(after_help = CLEAR_EXAMPLES)]
+    Clear(ClearArgs),
     /// Apply Kubernetes manifests to a running lab
     Apply(ChangeArgs),
     /// Delete the objects of Kubernetes manifests from a running lab
@@ -137,10 +199,87 @@ pub(crate) struct LabArgs {
     pub(crate) loopback: Loopback,
 }
 
-/// Where a running lab answers.
+/// `peerage router`
+#[derive(Debug, Args)]
+pub(crate) struct RouterArgs {
+    /// Its configuration file
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Say everything that is wrong with the file, and do nothing else
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Which sockets and clock the speaker runs on
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) runtime: Runtime,
+    /// Unix socket that answers `peerage show`, `monitor` and `clear` [default: the file's]
+    #[arg(long, value_name = "PATH", env = "PEERAGE_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// `peerage monitor`
+#[derive(Debug, Args)]
+pub(crate) struct MonitorArgs {
+    /// How to write it: lines for people, or one JSON object a line
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+/// `peerage clear`
+#[derive(Debug, Args)]
+pub(crate) struct ClearArgs {
+    /// The neighbour's address, interface, range or host name; or `all`
+    pub(crate) neighbor: String,
+    /// Run its import policy again over what it announced; the session stays
+    #[arg(long)]
+    soft_in: bool,
+    /// Send it everything again; the session stays
+    #[arg(long)]
+    soft_out: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+impl ClearArgs {
+    /// Which way; `None`: hard.
+    pub(crate) const fn soft(&self) -> Option<Soft> {
+        match (self.soft_in, self.soft_out) {
+            (false, false) => None,
+            (true, false) => Some(Soft::In),
+            (false, true) => Some(Soft::Out),
+            (true, true) => Some(Soft::Both),
+        }
+    }
+}
+
+/// Which routes are judged or sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Soft {
+    /// What the neighbour announced.
+    In,
+    /// What is announced to it.
+    Out,
+    /// Both.
+    Both,
+}
+
+/// Whose routes a table shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FamilyName {
+    /// IPv4 unicast
+    #[default]
+    Ipv4,
+    /// IPv6 unicast
+    Ipv6,
+}
+
+/// Where a running router or lab answers.
 #[derive(Debug, Args)]
 pub(crate) struct SocketArgs {
-    /// The running lab's Unix socket
+    /// The running router's or lab's Unix socket
     #[arg(long, value_name = "PATH", env = "PEERAGE_SOCKET", global = true)]
     pub(crate) socket: Option<PathBuf>,
 }
@@ -151,12 +290,15 @@ pub(crate) struct ShowArgs {
     /// What to show.
     #[command(subcommand)]
     pub(crate) what: What,
-    /// Whose view: a router, a node, or node/instance
-    #[arg(long, value_name = "NAME", default_value = "router0", global = true)]
-    pub(crate) node: String,
+    /// Whose view, in a lab: a router, a node, or node/instance [default: router0]
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) node: Option<String>,
     /// How to write it
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, global = true)]
     pub(crate) output: Format,
+    /// Which table `summary` and `routes` are about
+    #[arg(long, value_enum, value_name = "FAMILY", default_value_t, global = true)]
+    pub(crate) family: FamilyName,
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
 }

@@ -1,4 +1,4 @@
-//! The `peerage` command: the lab, its control, the plan.
+//! The `peerage` command: the lab, the router, their control, the plan.
 //!
 //! Only the beginning and the end are here: the command line goes in, an exit status comes out. 0: done;
 //! 1: not done, standard error says why; 2: wrong usage.
@@ -7,7 +7,9 @@ mod cli;
 mod control;
 mod files;
 mod lab;
+mod node;
 mod plan;
+mod router;
 mod show;
 
 use std::{
@@ -21,7 +23,10 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Lab(arguments) => lab::run(&arguments),
+        Command::Router(arguments) => router::run(&arguments),
         Command::Show(arguments) => control::show(arguments),
+        Command::Monitor(arguments) => control::monitor(arguments),
+        Command::Clear(arguments) => control::clear(arguments),
         Command::Apply(arguments) => control::change(arguments, false),
         Command::Delete(arguments) => control::change(arguments, true),
         Command::Plan(arguments) => plan::run(&arguments),

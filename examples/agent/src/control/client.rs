@@ -1,4 +1,4 @@
-//! The side that asks: `peerage show`, `apply` and `delete`.
+//! The side that asks: `peerage show`, `monitor`, `clear`, `apply` and `delete`.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{MAX_REQUEST, MAX_RESPONSE, Request, Response, default_socket};
+use super::{MAX_REQUEST, MAX_RESPONSE, Request, Response, lab_socket, router_socket};
 use crate::{
-    cli::{ChangeArgs, ShowArgs},
+    cli::{ChangeArgs, ClearArgs, MonitorArgs, ShowArgs},
     files,
 };
 
@@ -21,20 +21,62 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `peerage show`
 pub(crate) fn show(arguments: ShowArgs) -> Result<ExitCode> {
-    let ShowArgs { what, node, output, socket } = arguments;
-    run(socket.socket, &Request::Show { show: what, node, format: output })
+    let ShowArgs { what, node, output, family, socket } = arguments;
+    run(&discover(socket.socket), &Request::Show { show: what, node, format: output, family })
+}
+
+/// `peerage clear`
+pub(crate) fn clear(arguments: ClearArgs) -> Result<ExitCode> {
+    let soft = arguments.soft();
+    let ClearArgs { neighbor, socket, .. } = arguments;
+    let neighbor = Some(neighbor).filter(|neighbor| neighbor != "all");
+    run(&discover(socket.socket), &Request::Clear { neighbor, soft })
+}
+
+/// `peerage monitor`: copies lines until the router ends or nobody reads them.
+pub(crate) fn monitor(arguments: MonitorArgs) -> Result<ExitCode> {
+    let path = discover(arguments.socket.socket);
+    let (mut reader, response) = open(&path, &Request::Monitor { format: arguments.output })?;
+    if !response.done {
+        return finish(&response);
+    }
+    // Between two lines any time may pass.
+    reader.get_ref().set_read_timeout(None)?;
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).context("the router does not answer any more")? > 0 {
+        let mut out = io::stdout().lock();
+        if let Err(error) = out.write_all(&line).and_then(|()| out.flush()) {
+            let gone = error.kind() == io::ErrorKind::BrokenPipe;
+            return if gone { Ok(ExitCode::SUCCESS) } else { Err(error.into()) };
+        }
+        line.clear();
+    }
+    eprintln!("peerage: the router ended the stream");
+    Ok(ExitCode::FAILURE)
 }
 
 /// `peerage apply` and `peerage delete`
 pub(crate) fn change(arguments: ChangeArgs, delete: bool) -> Result<ExitCode> {
     let files = files::read_all(&arguments.files)?;
     let request = if delete { Request::Delete { files } } else { Request::Apply { files } };
-    run(arguments.socket.socket, &request)
+    run(&arguments.socket.socket.unwrap_or_else(lab_socket), &request)
+}
+
+/// Whom to ask: who is named, else the router of this host, else its lab.
+fn discover(socket: Option<PathBuf>) -> PathBuf {
+    socket.unwrap_or_else(|| {
+        let router = router_socket();
+        if UnixStream::connect(&router).is_ok() { router } else { lab_socket() }
+    })
 }
 
 /// Asks and writes the answer where it belongs.
-fn run(socket: Option<PathBuf>, request: &Request) -> Result<ExitCode> {
-    let response = ask(&socket.unwrap_or_else(default_socket), request)?;
+fn run(path: &Path, request: &Request) -> Result<ExitCode> {
+    finish(&ask(path, request)?)
+}
+
+/// Writes an answer where it belongs.
+fn finish(response: &Response) -> Result<ExitCode> {
     crate::print(&response.output)?;
     if !response.complaint.is_empty() {
         eprintln!("{}", response.complaint.trim_end());
@@ -44,9 +86,14 @@ fn run(socket: Option<PathBuf>, request: &Request) -> Result<ExitCode> {
 
 /// One question, one answer.
 pub(crate) fn ask(path: &Path, request: &Request) -> Result<Response> {
+    Ok(open(path, request)?.1)
+}
+
+/// Asks; the answer, and what may follow it.
+fn open(path: &Path, request: &Request) -> Result<(BufReader<UnixStream>, Response)> {
     let mut stream = UnixStream::connect(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
-            "no lab runs at {}; start one with `peerage lab`, or say --socket PATH where it answers",
+            "no router and no lab runs at {}; start one with `peerage router` or `peerage lab`, or say --socket PATH where it answers",
             path.display()
         ),
         _ => anyhow::anyhow!("cannot ask at {}: {error}", path.display()),
@@ -58,14 +105,17 @@ pub(crate) fn ask(path: &Path, request: &Request) -> Result<Response> {
     if bytes.len() as u64 > MAX_REQUEST {
         bail!("the manifests are larger than {} MiB together", MAX_REQUEST >> 20);
     }
-    stream.write_all(&bytes).context("the lab does not take the request")?;
+    stream.write_all(&bytes).context("the other side does not take the request")?;
+    let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    BufReader::new(stream)
+    reader
+        .by_ref()
         .take(MAX_RESPONSE)
         .read_until(b'\n', &mut line)
-        .context("the lab does not answer; is it stopped?")?;
+        .context("the other side does not answer; is it stopped?")?;
     if line.is_empty() {
-        bail!("the lab closed the connection; it may be ending, or answering too many others");
+        bail!("the other side closed the connection; it may be ending, or answering too many others");
     }
-    serde_json::from_slice(&line).context("the answer is not one of this version")
+    let response = serde_json::from_slice(&line).context("the answer is not one of this version")?;
+    Ok((reader, response))
 }

@@ -1,6 +1,7 @@
 //! How one `peerage` asks another: one JSON line each way over a Unix socket.
 //!
-//! A connection carries one request and one response, both bounded. The socket is its user's alone
+//! A connection carries one request and one response, both bounded; after that of `monitor`, lines follow
+//! until one side has enough. The socket is its user's alone
 //! (0600, in a folder of 0700); whoever can open it may change what runs.
 
 mod client;
@@ -9,11 +10,11 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use client::{change, show};
-pub(crate) use path::default_socket;
-pub(crate) use server::Server;
+pub(crate) use client::{change, clear, monitor, show};
+pub(crate) use path::{lab_socket, router_socket};
+pub(crate) use server::{Answer, Server};
 
-use crate::cli::{Format, What};
+use crate::cli::{FamilyName, Format, Soft, What};
 
 /// Longest request.
 pub(crate) const MAX_REQUEST: u64 = 4 << 20;
@@ -37,10 +38,12 @@ pub(crate) enum Request {
     Show {
         /// What.
         show: What,
-        /// Whose view.
-        node: String,
+        /// Whose view; `None`: the only one's, or the usual one's.
+        node: Option<String>,
         /// How it is written.
         format: Format,
+        /// Which table.
+        family: FamilyName,
     },
     /// Apply manifests.
     Apply {
@@ -51,6 +54,18 @@ pub(crate) enum Request {
     Delete {
         /// The manifests.
         files: Vec<File>,
+    },
+    /// Say what happens from now on.
+    Monitor {
+        /// How it is written.
+        format: Format,
+    },
+    /// End a neighbour's session, or have its routes judged or sent again.
+    Clear {
+        /// Whose; `None`: everyone's.
+        neighbor: Option<String>,
+        /// How; `None`: the session ends and starts again.
+        soft: Option<Soft>,
     },
 }
 
@@ -88,14 +103,20 @@ mod tests {
 
     fn serve(path: &std::path::Path) -> Server {
         Server::start(path, |request| match request {
-            Request::Show { node, .. } => Response::done(format!("{node} speaks")),
-            _ => Response::failed("no"),
+            Request::Show { node, .. } => Answer::Once(Response::done(format!("{} speaks", node.unwrap()))),
+            Request::Monitor { .. } => Answer::Stream(Box::new(|mut stream| stream.write_all(b"one\ntwo\n"))),
+            _ => Answer::Once(Response::failed("no")),
         })
         .unwrap()
     }
 
     fn request(node: &str) -> Request {
-        Request::Show { show: What::Summary, node: node.into(), format: Format::Text }
+        Request::Show {
+            show: What::Summary,
+            node: Some(node.into()),
+            format: Format::Text,
+            family: FamilyName::Ipv4,
+        }
     }
 
     #[test]
@@ -112,11 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn lines_follow_until_one_side_has_enough() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("router.sock");
+        let _server = serve(&path);
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(b"{\"request\":\"monitor\",\"format\":\"text\"}\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, lines) = answer.split_once('\n').unwrap();
+        assert!(serde_json::from_str::<Response>(head).unwrap().done);
+        assert_eq!(lines, "one\ntwo\n");
+    }
+
+    #[test]
     fn a_second_server_is_told_and_a_stale_socket_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lab.sock");
         let server = serve(&path);
-        let error = Server::start(&path, |_| Response::default()).unwrap_err().to_string();
+        let error = Server::start(&path, |_| Answer::Once(Response::default())).unwrap_err().to_string();
         assert!(error.contains("already runs") && error.contains("--socket"), "{error}");
         drop(server);
 
@@ -127,7 +162,7 @@ mod tests {
         drop(server);
 
         std::fs::write(&path, "precious").unwrap();
-        let error = Server::start(&path, |_| Response::default()).unwrap_err().to_string();
+        let error = Server::start(&path, |_| Answer::Once(Response::default())).unwrap_err().to_string();
         assert!(error.contains("not a socket"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     }

@@ -8,14 +8,23 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// `$XDG_RUNTIME_DIR/peerage/lab.sock`, or `/tmp/peerage-UID/lab.sock` where there is none.
-pub(crate) fn default_socket() -> PathBuf {
+/// Where a lab answers: `$XDG_RUNTIME_DIR/peerage/lab.sock`, or `/tmp/peerage-UID/lab.sock` where there is
+/// none.
+pub(crate) fn lab_socket() -> PathBuf {
+    folder().join("lab.sock")
+}
+
+/// Where a router answers: beside the lab.
+pub(crate) fn router_socket() -> PathBuf {
+    folder().join("router.sock")
+}
+
+/// The folder of both.
+fn folder() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     match runtime.filter(|dir| dir.is_absolute() && dir.is_dir()) {
-        Some(dir) => dir.join("peerage/lab.sock"),
-        None => {
-            Path::new("/tmp").join(format!("peerage-{}", rustix::process::getuid().as_raw())).join("lab.sock")
-        }
+        Some(dir) => dir.join("peerage"),
+        None => Path::new("/tmp").join(format!("peerage-{}", rustix::process::getuid().as_raw())),
     }
 }
 
@@ -28,7 +37,7 @@ pub(super) fn prepare_folder(socket: &Path) -> Result<()> {
             format!("cannot make {}; say --socket PATH with another place", folder.display())
         })?;
     }
-    if socket == default_socket() {
+    if [lab_socket(), router_socket()].iter().any(|known| known == socket) {
         let found =
             fs::symlink_metadata(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {

@@ -25,6 +25,18 @@ const MAX_CONNECTIONS: usize = 16;
 /// How long a client may take to ask or to read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What a request gets.
+pub(crate) enum Answer {
+    /// One response.
+    Once(Response),
+    /// A response that says it is done, then whatever this writes until it returns. It has to bound how long
+    /// it waits for a client that does not read, and to see when one is gone.
+    Stream(Box<Streaming>),
+}
+
+type Streaming = dyn FnOnce(&UnixStream) -> io::Result<()> + Send;
+type Answering = dyn Fn(Request) -> Answer + Send + Sync;
+
 /// A socket that is answered. Dropped, its file goes.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -37,14 +49,14 @@ impl Server {
     /// Answers at `path` with what `answer` says, until the process ends.
     pub(crate) fn start(
         path: &Path,
-        answer: impl Fn(Request) -> Response + Send + Sync + 'static,
+        answer: impl Fn(Request) -> Answer + Send + Sync + 'static,
     ) -> Result<Self> {
         prepare_folder(path)?;
         make_room(path)?;
         let listener = bind(path)?;
         let found = fs::symlink_metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
         let server = Self { path: path.to_owned(), identity: (found.dev(), found.ino()) };
-        let answer: Arc<dyn Fn(Request) -> Response + Send + Sync> = Arc::new(answer);
+        let answer: Arc<Answering> = Arc::new(answer);
         thread::Builder::new()
             .name("control".into())
             .spawn(move || accept(&listener, &answer))
@@ -77,7 +89,10 @@ fn make_room(path: &Path) -> Result<()> {
     }
     match UnixStream::connect(path) {
         Ok(_) => {
-            bail!("a lab already runs at {}; end it, or say --socket PATH with another place", path.display())
+            bail!(
+                "a lab or a router already runs at {}; end it, or say --socket PATH with another place",
+                path.display()
+            )
         }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
             .with_context(|| format!("cannot remove the stale socket {}", path.display())),
@@ -109,7 +124,7 @@ fn bind(path: &Path) -> Result<UnixListener> {
 }
 
 /// Takes connections, each into a thread of its own.
-fn accept(listener: &UnixListener, answer: &Arc<dyn Fn(Request) -> Response + Send + Sync>) {
+fn accept(listener: &UnixListener, answer: &Arc<Answering>) {
     let open = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
@@ -135,22 +150,31 @@ fn accept(listener: &UnixListener, answer: &Arc<dyn Fn(Request) -> Response + Se
 }
 
 /// Reads one request and writes one response.
-fn serve(stream: &UnixStream, answer: &(dyn Fn(Request) -> Response + Send + Sync)) -> io::Result<()> {
+fn serve(stream: &UnixStream, answer: &Answering) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = Vec::new();
     BufReader::new(stream).take(MAX_REQUEST + 1).read_until(b'\n', &mut line)?;
-    let response = if line.len() as u64 > MAX_REQUEST {
-        Response::failed(format!("the request is longer than {MAX_REQUEST} octets"))
+    let answer = if line.len() as u64 > MAX_REQUEST {
+        Answer::Once(Response::failed(format!("the request is longer than {MAX_REQUEST} octets")))
     } else {
         match serde_json::from_slice(&line) {
             Ok(request) => answer(request),
-            Err(error) => Response::failed(format!("this is not a request of this version: {error}")),
+            Err(error) => {
+                Answer::Once(Response::failed(format!("this is not a request of this version: {error}")))
+            }
         }
+    };
+    let (response, more) = match answer {
+        Answer::Once(response) => (response, None),
+        Answer::Stream(more) => (Response::done(""), Some(more)),
     };
     let mut bytes = serde_json::to_vec(&response)?;
     bytes.push(b'\n');
-    let mut stream = stream;
-    stream.write_all(&bytes)?;
-    stream.flush()
+    let mut writer = stream;
+    writer.write_all(&bytes)?;
+    match more {
+        Some(more) => more(stream),
+        None => Ok(()),
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use peerage_core::{rib::Route, speaker::Change};
+use peerage_core::speaker::Change;
 use peerage_kubernetes::{Fault, Severity, Snapshot};
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     world::{InstanceChange, World},
 };
 use crate::{
-    cli::{Format, Lookup, What},
+    cli::{FamilyName, Format, What},
     control::{File, Request, Response},
     show,
 };
@@ -24,62 +24,38 @@ use crate::{
 /// How long a change may take to settle before it is answered anyway.
 const SETTLE: Duration = Duration::from_secs(15);
 
+/// Whose view it is where nobody says.
+const DEFAULT_NODE: &str = "router0";
+
 /// Answers one request.
 pub(crate) fn answer(world: &World, stop: &Stop, request: Request) -> Response {
     let result = match request {
-        Request::Show { show, node, format } => self::show(world, &show, &node, format).map(Response::done),
+        Request::Show { show, node, format, family } => {
+            self::show(world, &show, node.as_deref(), format, family).map(Response::done)
+        }
         Request::Apply { files } => change(world, stop, &files, false),
         Request::Delete { files } => change(world, stop, &files, true),
+        Request::Monitor { .. } | Request::Clear { .. } => Ok(Response::failed(
+            "this is a lab; `peerage monitor` and `peerage clear` are for a `peerage router`: say --socket PATH",
+        )),
     };
     result.unwrap_or_else(|error| Response::failed(format!("{error:#}")))
 }
 
 /// One view of one speaker.
-fn show(world: &World, what: &What, name: &str, format: Format) -> Result<String> {
+fn show(
+    world: &World,
+    what: &What,
+    name: Option<&str>,
+    format: Format,
+    family: FamilyName,
+) -> Result<String> {
+    let name = name.unwrap_or(DEFAULT_NODE);
     let member = world.find(name)?;
-    let Some(instance) = member.look() else { bail!("{name} is not told yet what to be") };
-    let neighbor = |which: &Option<String>| -> Result<()> {
-        match which {
-            Some(which) if show::neighbor_text(&instance, Some(which)).is_empty() => {
-                let known: Vec<String> =
-                    instance.neighbors.iter().map(|n| n.status.key.to_string()).collect();
-                bail!("{name} has no neighbor {which}; it has {}", known.join(", "))
-            }
-            _ => Ok(()),
-        }
+    let Some(instance) = member.look_at(what.family(family)) else {
+        bail!("{name} is not told yet what to be")
     };
-    let route = |lookup: Lookup| -> Result<Route> {
-        member
-            .node
-            .with(|speaker, _| match lookup {
-                Lookup::Exact(prefix) => speaker.rib().route(prefix),
-                Lookup::Longest(address) => speaker.rib().lookup(address),
-            })
-            .ok_or_else(|| anyhow::anyhow!("{name} has no route to {}", String::from(lookup)))
-    };
-    let json = match (what, format) {
-        (What::Summary, Format::Text) => {
-            let heading = show::heading(name, "show bgp ipv4 summary wide");
-            return Ok(heading + &show::summary_text(&instance));
-        }
-        (What::Routes, Format::Text) => {
-            let heading = show::heading(name, "show bgp ipv4 wide");
-            return Ok(heading + &show::table_text(&instance));
-        }
-        (What::Neighbor { neighbor: which }, Format::Text) => {
-            neighbor(which)?;
-            return Ok(show::neighbor_text(&instance, which.as_deref()));
-        }
-        (What::Route { prefix }, Format::Text) => return Ok(show::route_text(&instance, &route(*prefix)?)),
-        (What::Summary, Format::Json) => show::summary_json(&instance),
-        (What::Routes, Format::Json) => show::table_json(&instance),
-        (What::Neighbor { neighbor: which }, Format::Json) => {
-            neighbor(which)?;
-            show::neighbor_json(&instance, which.as_deref())
-        }
-        (What::Route { prefix }, Format::Json) => show::route_json(&instance, &route(*prefix)?),
-    };
-    Ok(format!("{}\n", serde_json::to_string_pretty(&json)?))
+    show::answer(&member.node, name, &instance, what, format)
 }
 
 /// Applies or deletes objects and waits until the lab has settled. What is wrong with one object keeps

@@ -12,7 +12,6 @@ mod course;
 mod expect;
 mod fabric;
 mod input;
-mod node;
 mod progress;
 mod stop;
 mod trace;
@@ -30,7 +29,7 @@ use world::World;
 
 use crate::{
     cli::LabArgs,
-    control::{Server, default_socket},
+    control::{Answer, Server, lab_socket},
 };
 
 /// Runs the lab.
@@ -44,10 +43,12 @@ pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
     let mut control = None;
     if !arguments.once {
         // Before the course: a socket in use is said at once.
-        let socket = arguments.socket.clone().unwrap_or_else(default_socket);
+        let socket = arguments.socket.clone().unwrap_or_else(lab_socket);
         let answering = Arc::clone(&world);
         let stop = Arc::clone(&stop);
-        control = Some(Server::start(&socket, move |request| control::answer(&answering, &stop, request))?);
+        control = Some(Server::start(&socket, move |request| {
+            Answer::Once(control::answer(&answering, &stop, request))
+        })?);
     }
     let deadline = Instant::now() + arguments.timeout;
     let course = Course { world: &world, arguments, deadline, progress: &progress, stop: &stop };

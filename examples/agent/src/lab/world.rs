@@ -19,11 +19,11 @@ use peerage_lab_input::{Attached, Gateway, Lab, StaticRoute};
 
 use super::{
     fabric::{Fabric, Link, Machine},
-    node::{Node, Runtime},
     progress::Progress,
 };
 use crate::{
     cli::{Loopback, Runtime as WhichRuntime},
+    node::{Node, Runtime},
     show::Instance,
 };
 
@@ -51,8 +51,13 @@ pub(crate) struct Member {
 impl Member {
     /// What it knows now.
     pub(crate) fn look(&self) -> Option<Instance> {
+        self.look_at(FAMILY)
+    }
+
+    /// What it knows now about a family.
+    pub(crate) fn look_at(&self, family: Family) -> Option<Instance> {
         self.node.with(|speaker, now| {
-            Instance::take(speaker, now, FAMILY, self.hostname.clone(), self.show_hostname)
+            Instance::take(speaker, now, family, self.hostname.clone(), self.show_hostname)
         })
     }
 }

@@ -294,6 +294,16 @@ fn one_path(out: &mut String, instance: &Instance, path: &Path) {
 
 /// The same as JSON.
 pub(crate) fn route_json(instance: &Instance, route: &Route) -> Value {
-    let paths: Vec<Value> = route.paths.iter().map(|path| path_json(instance, route, path)).collect();
+    let paths: Vec<Value> = route
+        .paths
+        .iter()
+        .map(|path| {
+            let mut json = path_json(instance, route, path);
+            if let (Some(step), false, Value::Object(fields)) = (path.step, path.best, &mut json) {
+                fields.insert("lostBy".into(), step.to_string().into());
+            }
+            json
+        })
+        .collect();
     json!({ "prefix": route.prefix.to_string(), "paths": paths })
 }

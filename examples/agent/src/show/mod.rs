@@ -6,6 +6,7 @@
 //! in JSON; it is never imitated. FRR's `InQ` and `OutQ` count messages that wait: core keeps none, so
 //! they are 0 as a fact.
 
+mod answer;
 mod detail;
 mod summary;
 mod table;
@@ -25,6 +26,7 @@ use peerage_core::{
     wire::{Asn, Family, RouterId},
 };
 
+pub(crate) use answer::{answer, is_called};
 pub(crate) use detail::{neighbor_json, neighbor_text, route_json, route_text};
 pub(crate) use summary::{summary_json, summary_text};
 pub(crate) use table::{table_json, table_text};
@@ -86,6 +88,8 @@ pub(crate) struct Instance {
     pub(crate) peer_groups: BTreeSet<String>,
     /// Neighbours in the order of tables.
     pub(crate) neighbors: Vec<Neighbor>,
+    /// How many prefixes the table has, for where `routes` was not copied.
+    pub(crate) prefixes: usize,
     /// Every prefix with its paths, those that are not candidates included.
     pub(crate) routes: Vec<Route>,
     /// The moment, on the speaker's clock.
@@ -97,6 +101,18 @@ pub(crate) struct Instance {
 impl Instance {
     /// A copy of what `speaker` knows about a family. `None`: it was never told what to be.
     pub(crate) fn take(
+        speaker: &Speaker,
+        now: Instant,
+        family: Family,
+        hostname: Option<String>,
+        show_hostname: bool,
+    ) -> Option<Self> {
+        let instance = Self::without_routes(speaker, now, family, hostname, show_hostname)?;
+        Some(Self { routes: speaker.rib().routes(family), ..instance })
+    }
+
+    /// The same without the routes, which take time to copy.
+    pub(crate) fn without_routes(
         speaker: &Speaker,
         now: Instant,
         family: Family,
@@ -127,10 +143,16 @@ impl Instance {
             version: speaker.rib().version(family),
             peer_groups: desired.neighbors.values().filter_map(|n| n.peer_group.clone()).collect(),
             neighbors,
-            routes: speaker.rib().routes(family),
+            prefixes: speaker.rib().len(family),
+            routes: Vec::new(),
             now,
             wall: SystemTime::now(),
         })
+    }
+
+    /// How many prefixes there are.
+    fn entries(&self) -> usize {
+        if self.routes.is_empty() { self.prefixes } else { self.table().count() }
     }
 
     /// The table as FRR has it: without paths that its input checks drop before the table.

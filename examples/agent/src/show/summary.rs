@@ -14,7 +14,7 @@ const HEADING: &str =
 /// The text, in FRR 8.2.2's layout.
 pub(crate) fn summary_text(instance: &Instance) -> String {
     let mut out = String::new();
-    let entries = instance.table().count();
+    let entries = instance.entries();
     let peers = instance.neighbors.len();
     _ = writeln!(out, "\n{} Summary (VRF default):", family_title(instance.family));
     _ = writeln!(
@@ -111,7 +111,7 @@ pub(crate) fn summary_json(instance: &Instance) -> Value {
         "vrfId": 0,
         "vrfName": "default",
         "tableVersion": instance.version,
-        "ribCount": instance.table().count(),
+        "ribCount": instance.entries(),
         "ribMemory": null,
         "peerCount": total,
         "peerMemory": null,

@@ -142,6 +142,7 @@ fn route(prefix: &str, path: Path) -> Route {
 
 fn instance(asn: u32, router_id: &str, version: u64, hostnames: bool) -> Instance {
     Instance {
+        prefixes: 0,
         asn: Asn(asn),
         router_id: router_id.parse().unwrap(),
         hostname: Some("vm".into()),

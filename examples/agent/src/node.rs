@@ -8,7 +8,7 @@ use peerage_sockets::{Clock, SocketSetup, seed};
 
 use crate::cli;
 
-/// What speakers run on: two threads, as many as a lab of seven needs.
+/// What speakers run on: two threads, as many as a lab of seven or a router needs.
 #[derive(Clone, Debug)]
 pub(crate) enum Runtime {
     /// tokio
@@ -53,7 +53,16 @@ impl Runtime {
 
     /// Runs a new speaker that listens at these addresses.
     pub(crate) fn spawn(&self, setup: Arc<dyn SocketSetup>, listen: &[SocketAddr]) -> io::Result<Node> {
-        let speaker = Speaker::new(seed(), Clock.now());
+        self.spawn_speaker(Speaker::new(seed(), Clock.now()), setup, listen)
+    }
+
+    /// Runs a speaker, made with the time of [`Clock`], that listens at these addresses.
+    pub(crate) fn spawn_speaker(
+        &self,
+        speaker: Speaker,
+        setup: Arc<dyn SocketSetup>,
+        listen: &[SocketAddr],
+    ) -> io::Result<Node> {
         match self {
             Self::Tokio(handle) => {
                 peerage_tokio::Node::spawn_on(handle, speaker, setup, listen).map(Node::Tokio)

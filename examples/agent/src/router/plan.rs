@@ -1,0 +1,65 @@
+//! What a new configuration changes and what that costs, in words.
+
+use peerage_core::speaker::{Change, Cost, Plan};
+
+/// The plan, a line each.
+pub(crate) fn lines(plan: &Plan) -> Vec<String> {
+    plan.changes.iter().filter_map(line).collect()
+}
+
+/// One change: what, its cost, and what that means.
+fn line(change: &Change) -> Option<String> {
+    let (what, cost, meaning) = match change {
+        Change::Instance => {
+            let meaning = "every session is closed and opened again";
+            ("router: as, router-id or cluster-id changed".into(), Cost::Reset, meaning)
+        }
+        Change::Settings => {
+            ("router: settings changed".into(), Cost::None, "sessions go on; a host name is for the next one")
+        }
+        Change::AddNeighbor(key) => (format!("neighbor {key}: added"), Cost::None, "a session more"),
+        Change::RemoveNeighbor(key) => {
+            (format!("neighbor {key}: removed"), Cost::Reset, "its session ends with Cease 6/3")
+        }
+        Change::UpdateNeighbor { key, fields, cost } => {
+            let names: Vec<&str> = fields.iter().map(|field| name(field)).collect();
+            let meaning = match cost {
+                Cost::None => "the session stays",
+                Cost::Refresh => "the session stays, its routes are judged again",
+                Cost::Reset => "its session is closed and opened again",
+            };
+            (format!("neighbor {key}: {} changed", names.join(", ")), *cost, meaning)
+        }
+        Change::Originate(prefix) => (format!("originate {prefix}"), Cost::None, "UPDATEs only"),
+        Change::Withdraw(prefix) => (format!("withdraw {prefix}"), Cost::None, "UPDATEs only"),
+        // What a later core adds has no words here.
+        _ => return None,
+    };
+    Some(format!("{what}; cost: {} ({meaning})", cost_name(cost)))
+}
+
+/// A cost in a word.
+pub(crate) const fn cost_name(cost: Cost) -> &'static str {
+    match cost {
+        Cost::None => "none",
+        Cost::Refresh => "refresh",
+        Cost::Reset => "reset",
+    }
+}
+
+/// A field of a neighbour as the file names it.
+fn name(field: &str) -> &str {
+    match field {
+        "asn" => "as",
+        "peer_group" => "group",
+        "local_address" => "local-address",
+        "socket" => "multihop, ttl-security or password",
+        "extended_next_hop" => "extended-next-hop",
+        "next_hop" => "next-hop",
+        "route_reflector_client" => "route-reflector-client",
+        "default_originate" => "default-originate",
+        "prefix_limit" => "prefix-limit",
+        "enforce_first_as" => "enforce-first-as",
+        same => same,
+    }
+}
