@@ -50,10 +50,13 @@ pub(crate) fn unavailable() -> Option<String> {
     }
 }
 
-/// Addresses on the loopback interface. Called once, in the cell's namespaces, whose /sys is still the
-/// host's.
+/// Mounts that the host does not see, and addresses on the loopback interface. Called once, in the cell's
+/// namespaces, whose /sys is still the host's.
 pub(crate) fn prepare() -> Result<()> {
     run("mount", ["-t", "sysfs", "sysfs", "/sys"])?;
+    // A /run of its own: OpenBGPD confines itself to a folder in it that its service would have made.
+    run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"])?;
+    std::fs::create_dir("/run/openbgpd")?;
     run("ip", ["link", "set", "lo", "up"])?;
     for address in [OURS, THEIRS, OTHER, OURS6, THEIRS6] {
         let len = if address.is_ipv4() { 32 } else { 128 };

@@ -154,9 +154,13 @@ impl Ours {
     /// # Errors
     /// If it does not come: the text has those that did.
     pub fn wait_event<T: Debug>(&self, what: &str, mut pick: impl FnMut(&Event) -> Option<T>) -> Result<T> {
-        let events = || self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        wait(&format!("{} to see {what}", self.address), || events().iter().find_map(&mut pick))
-            .with_context(|| format!("events: {:?}", events()))
+        wait(&format!("{} to see {what}", self.address), || self.events().iter().find_map(&mut pick))
+            .with_context(|| format!("events: {:?}", self.events()))
+    }
+
+    /// The events so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until a session or an attempt has ended for such a reason.
@@ -170,11 +174,6 @@ impl Ours {
             }
             _ => None,
         })
-    }
-
-    /// Forgets the events so far.
-    pub fn forget_events(&self) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Originates routes.

@@ -18,6 +18,11 @@ impl Driver for Bird {
             "log stderr all;
 router id {};
 protocol device {{ }}
+filter announce {{
+  # BIRD sends a MED over eBGP only where the export filter has set it.
+  if source = RTS_STATIC && defined(bgp_med) then bgp_med = bgp_med;
+  accept;
+}}
 ipv4 table hops4;
 ipv6 table hops6;
 protocol static {{ ipv4 {{ table hops4; }}; route 10.77.0.0/24 via \"lo\"; }}
@@ -48,7 +53,7 @@ protocol static {{ ipv6 {{ table hops6; }}; route fd77::/64 via \"lo\"; }}
   connect delay time 1;
   connect retry time 1;
   error wait time 1, 2;
-  ipv{family} {{ igp table hops{family}; import all; export all; }};
+  ipv{family} {{ igp table hops{family}; import all; export filter announce; }};
 }}",
                 config.address,
                 config.asn,

@@ -20,7 +20,8 @@ impl Driver for Frr {
     fn file(&self, config: &Config, _dir: &Path) -> (&'static str, String) {
         let (asn, router_id) = (config.asn, config.router_id());
         let mut text = format!(
-            "router bgp {asn}
+            "debug bgp neighbor-events
+router bgp {asn}
  bgp router-id {router_id}
  no bgp ebgp-requires-policy
  no bgp network import-check
@@ -79,10 +80,10 @@ impl Driver for Frr {
 
     fn commands(&self, config: &Config, dir: &Path) -> Vec<Command> {
         let dir = dir.display();
-        let common = format!("-S -P 0 --vty_socket {dir} --log stdout --log-level notifications");
+        let common = format!("-P 0 --vty_socket {dir} --log stdout --log-level debugging");
         let bgpd = format!("{BGPD} {common} -f {dir}/bgpd.conf -i {dir}/bgpd.pid -z {dir}/zserv");
         match &config.unnumbered {
-            None => vec![command(&format!("{bgpd} -n -Z -l {}", config.address))],
+            None => vec![command(&format!("{bgpd} -n -Z -S -l {}", config.address))],
             Some((_, process)) => {
                 let there = format!("nsenter -t {process} -n --");
                 let zebra = format!("{ZEBRA} {common} -f {dir}/zebra.conf -i {dir}/zebra.pid -z {dir}/zserv");

@@ -57,7 +57,7 @@ impl Driver for Gobgp {
 
     fn commands(&self, _config: &Config, dir: &Path) -> Vec<Command> {
         vec![command(&format!(
-            "gobgpd -f {}/gobgpd.toml -l debug --pprof-disable --api-hosts 127.0.0.1:50051",
+            "gobgpd -f {}/gobgpd.toml -l warn --pprof-disable --api-hosts 127.0.0.1:50051",
             dir.display()
         ))]
     }

@@ -13,9 +13,10 @@ use std::{
     fs::File,
     io,
     net::{IpAddr, Ipv4Addr},
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -24,7 +25,7 @@ use peerage_core::wire::Family;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use crate::wait;
+use crate::{wait, wait_within};
 
 /// Which daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -247,13 +248,16 @@ impl Daemon {
         let (name, text) = self.driver.file(&self.config, self.dir.path());
         let path = self.dir.path().join(name);
         fs::write(&path, text)?;
-        // OpenBGPD reads no file that others may read.
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        // OpenBGPD reads no file that others may read; FRR's daemons may not be root when they read theirs.
+        let (file, folder) = if self.kind == Kind::Frr { (0o644, 0o777) } else { (0o600, 0o700) };
+        fs::set_permissions(&path, fs::Permissions::from_mode(file))?;
+        fs::set_permissions(self.dir.path(), fs::Permissions::from_mode(folder))?;
         for command in self.driver.commands(&self.config, self.dir.path()) {
             self.processes.push(Process::spawn(command, &self.dir.path().join("log"))?);
         }
         let what = format!("{} to answer", self.kind);
-        wait(&what, || self.driver.is_ready(self.dir.path()).then_some(())).with_context(|| self.log())?;
+        wait_within(Duration::from_secs(15), &what, || self.driver.is_ready(self.dir.path()).then_some(()))
+            .with_context(|| self.log())?;
         self.driver.originate(&self.config, self.dir.path()).with_context(|| self.log())
     }
 
@@ -343,7 +347,7 @@ impl Daemon {
         let text = fs::read(self.dir.path().join("log")).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
-        format!("log of {}:\n{}", self.kind, lines.get(lines.len().saturating_sub(40)..).unwrap_or(&[]).join("\n"))
+        format!("log of {}:\n{}", self.kind, lines.get(lines.len().saturating_sub(100)..).unwrap_or(&[]).join("\n"))
     }
 
     fn peer(&self, index: usize) -> Result<&Peer> {
