@@ -26,7 +26,10 @@ pub fn answer_to_open(from: IpAddr, to: SocketAddr, asn: u32, hold_time: u16) ->
         my_as: Asn(asn).as_u16_or_trans(),
         hold_time,
         router_id: RouterId(0x0a4d_0009),
-        capabilities: vec![Capability::Multiprotocol(Family::IPV4_UNICAST), Capability::FourOctetAs(Asn(asn))],
+        capabilities: vec![
+            Capability::Multiprotocol(Family::IPV4_UNICAST),
+            Capability::FourOctetAs(Asn(asn)),
+        ],
     }
     .encode(&mut open);
     stream.write_all(&open)?;

@@ -153,7 +153,10 @@ fn run(exe: &Path, cells: &[Cell<'_>], workers: usize) -> BTreeMap<String, Strin
                         Ok(()) => println!("{name:<32} pass  {seconds:5.1} s"),
                         Err(error) => {
                             println!("{name:<32} FAIL  {seconds:5.1} s\n{error:#}\n");
-                            failed.lock().unwrap_or_else(PoisonError::into_inner).insert(name, error.to_string());
+                            failed
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .insert(name, error.to_string());
                         }
                     }
                 }
@@ -167,8 +170,7 @@ fn run(exe: &Path, cells: &[Cell<'_>], workers: usize) -> BTreeMap<String, Strin
 fn in_namespaces(exe: &Path, name: &str) -> Result<()> {
     let mut log = tempfile::tempfile()?;
     let (output, errors) = (log.try_clone()?, log.try_clone()?);
-    let mut child =
-        namespace::within(exe).args(["--cell", name]).stdout(output).stderr(errors).spawn()?;
+    let mut child = namespace::within(exe).args(["--cell", name]).stdout(output).stderr(errors).spawn()?;
     let deadline = Instant::now() + LIMIT;
     let status = loop {
         if let Some(status) = child.try_wait()? {

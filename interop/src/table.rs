@@ -24,7 +24,13 @@ pub(crate) fn page(behaviours: &[Behaviour], versions: impl Fn(Kind) -> Option<S
     text.push_str(&"---|".repeat(Kind::ALL.len()));
     let mut reasons: Vec<&str> = Vec::new();
     for behaviour in behaviours {
-        let _ = write!(text, "\n| {} ([`{}`](../interop/tests/it/{}.rs)) |", behaviour.about, behaviour.name, file(behaviour));
+        let _ = write!(
+            text,
+            "\n| {} ([`{}`](../interop/tests/it/{}.rs)) |",
+            behaviour.about,
+            behaviour.name,
+            file(behaviour)
+        );
         for kind in Kind::ALL {
             match (behaviour.cannot)(kind) {
                 None => text.push_str(" pass |"),
@@ -56,7 +62,10 @@ pub(crate) fn same_shape(a: &str, b: &str) -> bool {
                 if !line.starts_with("| |") {
                     return line.to_owned();
                 }
-                line.split('|').map(|cell| cell.split_whitespace().next().unwrap_or_default()).collect::<Vec<_>>().join("|")
+                line.split('|')
+                    .map(|cell| cell.split_whitespace().next().unwrap_or_default())
+                    .collect::<Vec<_>>()
+                    .join("|")
             })
             .collect()
     };
@@ -80,7 +89,10 @@ mod tests {
         let can = [behaviour(crate::all_can)];
         let a = page(&can, |_| Some("1.2".into()));
         assert!(a.contains("| | FRR 1.2 | BIRD 1.2 |"), "{a}");
-        assert!(a.contains("| Something ([`some-thing`](../interop/tests/it/some_thing.rs)) | pass |"), "{a}");
+        assert!(
+            a.contains("| Something ([`some-thing`](../interop/tests/it/some_thing.rs)) | pass |"),
+            "{a}"
+        );
         assert!(same_shape(&a, &page(&can, |_| Some("1.3".into()))));
         let cannot = [behaviour(|kind| (kind == Kind::Bird).then_some("Not its business."))];
         let b = page(&cannot, |_| Some("1.2".into()));

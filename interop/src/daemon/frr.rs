@@ -98,7 +98,8 @@ router bgp {asn}
 
     fn received(&self, dir: &Path, _index: usize, peer: &Peer) -> Result<usize> {
         let family = if peer.address.is_ipv4() { "ipv4" } else { "ipv6" };
-        let json: Value = serde_json::from_str(&vtysh(dir, &format!("show bgp {family} unicast summary json"))?)?;
+        let json: Value =
+            serde_json::from_str(&vtysh(dir, &format!("show bgp {family} unicast summary json"))?)?;
         let peers = json.get("peers").or_else(|| json.pointer(&format!("/{family}Unicast/peers")));
         let count = peers.and_then(|peers| peers.get(peer.address.to_string())?.get("pfxRcd")?.as_u64());
         Ok(usize::try_from(count.context("pfxRcd")?)?)

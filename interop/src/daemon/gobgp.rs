@@ -49,7 +49,9 @@ impl Driver for Gobgp {
                 if address.is_ipv4() { "ipv4" } else { "ipv6" },
             );
             if !config.is_internal(peer) {
-                text.push_str("  [neighbors.ebgp-multihop.config]\n    enabled = true\n    multihop-ttl = 64\n");
+                text.push_str(
+                    "  [neighbors.ebgp-multihop.config]\n    enabled = true\n    multihop-ttl = 64\n",
+                );
             }
         }
         ("gobgpd.toml", text)
@@ -69,10 +71,8 @@ impl Driver for Gobgp {
     fn originate(&self, config: &Config, _dir: &Path) -> Result<()> {
         for route in &config.routes {
             let family = family(route.prefix);
-            let mut line = format!(
-                "global rib add -a {family} {} nexthop {} origin igp",
-                route.prefix, config.address
-            );
+            let mut line =
+                format!("global rib add -a {family} {} nexthop {} origin igp", route.prefix, config.address);
             if route.decorated {
                 let _ = write!(
                     line,

@@ -347,7 +347,11 @@ impl Daemon {
         let text = fs::read(self.dir.path().join("log")).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
-        format!("log of {}:\n{}", self.kind, lines.get(lines.len().saturating_sub(100)..).unwrap_or(&[]).join("\n"))
+        format!(
+            "log of {}:\n{}",
+            self.kind,
+            lines.get(lines.len().saturating_sub(100)..).unwrap_or(&[]).join("\n")
+        )
     }
 
     fn peer(&self, index: usize) -> Result<&Peer> {

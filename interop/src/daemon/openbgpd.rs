@@ -1,4 +1,6 @@
 //! OpenBGPD. Its processes change to a user of their own, so it needs root.
+//!
+//! It takes a hold time of one or two seconds, against RFC 4271 §6.2, unless `holdtime min` is configured.
 
 use std::{fmt::Write as _, path::Path, process::Command};
 
@@ -41,6 +43,7 @@ listen on {}
     remote-as {asn}
     local-address {}
     holdtime {hold}
+    holdtime min 3
     announce IPv4 {}
     announce IPv6 {}
     {}

@@ -58,9 +58,12 @@ fn run(kind: Kind) -> Result<()> {
         })
         .with_context(|| daemon.log())?;
         ensure!(sessions()? == 1, "{} connections\n{}", sessions()?, daemon.log());
-        let ended_here = ours.events().into_iter().find(
-            |event| matches!(event, Event::PeerDown { reason: DownReason::Sent(_) | DownReason::SendHoldTimerExpired, .. }),
-        );
+        let ended_here = ours.events().into_iter().find(|event| {
+            matches!(
+                event,
+                Event::PeerDown { reason: DownReason::Sent(_) | DownReason::SendHoldTimerExpired, .. }
+            )
+        });
         ensure!(ended_here.is_none(), "{ended_here:?}\n{}", daemon.log());
     }
     Ok(())

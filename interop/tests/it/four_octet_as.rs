@@ -9,8 +9,13 @@ use peerage_interop::{
 
 use crate::common::{announce, ensure_path, net};
 
-pub(crate) const BEHAVIOUR: Behaviour =
-    Behaviour { name: "four-octet-as", about: "4-octet AS on both sides", heavy: false, cannot: all_can, run };
+pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
+    name: "four-octet-as",
+    about: "4-octet AS on both sides",
+    heavy: false,
+    cannot: all_can,
+    run,
+};
 
 const MINE: u32 = 4_200_000_001;
 const THEIRS_AS: u32 = 4_200_000_002;

@@ -32,16 +32,18 @@ fn run(kind: Kind) -> Result<()> {
 
     let before = ours.status(THEIRS)?.established;
     ours.reset(THEIRS);
-    ours.wait_end("its own reset, Cease 6/4", |reason| {
-        matches!(reason, DownReason::Sent(it) if (it.code, it.subcode) == (6, 4))
-    })?;
+    ours.wait_end(
+        "its own reset, Cease 6/4",
+        |reason| matches!(reason, DownReason::Sent(it) if (it.code, it.subcode) == (6, 4)),
+    )?;
     whole(&ours, &daemon, before).context("reset by Peerage")?;
 
     let before = ours.status(THEIRS)?.established;
     daemon.reset(0)?;
-    ours.wait_end("the daemon's reset, Cease", |reason| {
-        matches!(reason, DownReason::Received(it) if it.code == 6)
-    })?;
+    ours.wait_end(
+        "the daemon's reset, Cease",
+        |reason| matches!(reason, DownReason::Received(it) if it.code == 6),
+    )?;
     whole(&ours, &daemon, before).context("reset by the daemon")?;
 
     let before = ours.status(THEIRS)?.established;

@@ -42,9 +42,10 @@ fn run(kind: Kind) -> Result<()> {
     daemon.pause()?;
     ours.originate((0..COUNT).map(prefix), &PathAttributes::default());
     other.wait_count(Duration::from_secs(30), Family::IPV4_UNICAST, COUNT as usize)?;
-    ours.wait_end("the hold timer expire, 4/0", |reason| {
-        matches!(reason, DownReason::Sent(it) if it.code == 4)
-    })?;
+    ours.wait_end(
+        "the hold timer expire, 4/0",
+        |reason| matches!(reason, DownReason::Sent(it) if it.code == 4),
+    )?;
     ensure!(!ours.is_up(THEIRS));
     daemon.resume()?;
     ours.wait_up(THEIRS).with_context(|| daemon.log())?;

@@ -34,12 +34,12 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
 fn cannot(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Frr => None,
-        Kind::Bird | Kind::Openbgpd => {
-            Some("BIRD 2.0 and OpenBGPD 7.7 do not offer capability 5 (RFC 8950) for IPv4 unicast and know no neighbour by its interface alone.")
-        }
-        Kind::Gobgp => {
-            Some("GoBGP takes an unnumbered neighbour only from the kernel's table of neighbours of an interface; not tested.")
-        }
+        Kind::Bird | Kind::Openbgpd => Some(
+            "BIRD 2.0 and OpenBGPD 7.7 do not offer capability 5 (RFC 8950) for IPv4 unicast and know no neighbour by its interface alone.",
+        ),
+        Kind::Gobgp => Some(
+            "GoBGP takes an unnumbered neighbour only from the kernel's table of neighbours of an interface; not tested.",
+        ),
     }
 }
 

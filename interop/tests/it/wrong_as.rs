@@ -24,9 +24,10 @@ fn run(kind: Kind) -> Result<()> {
     {
         let daemon = Daemon::start(kind, Config::passive(THEIR_AS, THEIRS, OURS, OUR_AS))?;
         ours.neighbor(THEIRS, WRONG, |_| {})?;
-        ours.wait_end("the daemon's AS refused", |reason| {
-            matches!(reason, DownReason::Sent(it) if (it.code, it.subcode) == (2, 2))
-        })
+        ours.wait_end(
+            "the daemon's AS refused",
+            |reason| matches!(reason, DownReason::Sent(it) if (it.code, it.subcode) == (2, 2)),
+        )
         .with_context(|| daemon.log())?;
         ensure!(!ours.is_up(THEIRS));
         // Put right, it comes up.
@@ -34,9 +35,10 @@ fn run(kind: Kind) -> Result<()> {
         ours.wait_up(THEIRS).with_context(|| daemon.log())?;
     }
     let daemon = Daemon::start(kind, Config::passive(THEIR_AS, THEIRS, OURS, WRONG))?;
-    ours.wait_end("its own AS refused", |reason| {
-        matches!(reason, DownReason::Received(it) if (it.code, it.subcode) == (2, 2))
-    })
+    ours.wait_end(
+        "its own AS refused",
+        |reason| matches!(reason, DownReason::Received(it) if (it.code, it.subcode) == (2, 2)),
+    )
     .with_context(|| daemon.log())?;
     ensure!(!ours.is_up(THEIRS));
     Ok(())
