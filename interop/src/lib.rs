@@ -38,6 +38,8 @@ pub struct Behaviour {
     pub about: &'static str,
     /// Whether it is much work for the machine: few of these run at once.
     pub heavy: bool,
+    /// Whether it takes more than a user namespace, with any daemon.
+    pub root: bool,
     /// Why a daemon cannot do it, if it cannot.
     pub cannot: fn(Kind) -> Option<&'static str>,
     /// Does it, within the cell's namespaces.

@@ -23,6 +23,9 @@ pub const OURS6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1))
 /// The daemon, over IPv6.
 pub const THEIRS6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2));
 
+/// Where the files of daemons are: in memory, seen by nobody else, gone with the cell.
+pub(crate) const FILES: &str = "/run/interop";
+
 /// Whether this process is root's.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -57,6 +60,9 @@ pub(crate) fn prepare() -> Result<()> {
     // A /run of its own: OpenBGPD confines itself to a folder in it that its service would have made.
     run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"])?;
     std::fs::create_dir("/run/openbgpd")?;
+    std::fs::create_dir(FILES)?;
+    // FRR leaves a folder behind for each process.
+    run("mount", ["-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/var/tmp"])?;
     run("ip", ["link", "set", "lo", "up"])?;
     for address in [OURS, THEIRS, OTHER, OURS6, THEIRS6] {
         let len = if address.is_ipv4() { 32 } else { 128 };

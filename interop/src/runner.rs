@@ -130,7 +130,10 @@ fn runnable<'a>(cells: Vec<Cell<'a>>, missing: &mut Vec<String>) -> (Vec<Cell<'a
         let why = if kind.missing() { "is not installed" } else { "needs root" };
         missing.push(format!("{kind} {why}: left out"));
     }
-    let cells: Vec<Cell<'a>> = cells.into_iter().filter(|(_, kind)| !absent(kind)).collect();
+    let cells = cells.into_iter().filter(|(_, kind)| !absent(kind));
+    let (cells, rooted): (Vec<Cell<'a>>, Vec<Cell<'a>>) =
+        cells.partition(|(behaviour, _)| namespace::is_root() || !behaviour.root);
+    missing.extend(rooted.into_iter().map(|cell| format!("{} needs root: left out", id(cell))));
     let left_out = total - cells.len();
     (cells, left_out)
 }

@@ -81,7 +81,14 @@ mod tests {
     use super::*;
 
     fn behaviour(cannot: fn(Kind) -> Option<&'static str>) -> Behaviour {
-        Behaviour { name: "some-thing", about: "Something", heavy: false, cannot, run: |_| Ok(()) }
+        Behaviour {
+            name: "some-thing",
+            about: "Something",
+            heavy: false,
+            root: false,
+            cannot,
+            run: |_| Ok(()),
+        }
     }
 
     #[test]

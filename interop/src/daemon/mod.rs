@@ -25,7 +25,7 @@ use peerage_core::wire::Family;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use crate::{wait, wait_within};
+use crate::{namespace::FILES, wait, wait_within};
 
 /// Which daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -234,7 +234,7 @@ impl Daemon {
     /// If it does not; the text has its log.
     pub fn start(kind: Kind, config: Config) -> Result<Self> {
         let driver = kind.driver();
-        let dir = tempfile::Builder::new().prefix("peerage-interop-").tempdir()?;
+        let dir = tempfile::Builder::new().prefix(kind.id()).tempdir_in(FILES)?;
         let mut daemon = Self { kind, config, driver, processes: Vec::new(), dir };
         daemon.restart()?;
         Ok(daemon)

@@ -6,8 +6,14 @@ use peerage_interop::{Behaviour, Kind, all_can, namespace::THEIRS};
 
 use crate::common::{THEIR_AS, pair};
 
-pub(crate) const BEHAVIOUR: Behaviour =
-    Behaviour { name: "active", about: "Session, Peerage connects", heavy: false, cannot: all_can, run };
+pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
+    name: "active",
+    about: "Session, Peerage connects",
+    heavy: false,
+    root: false,
+    cannot: all_can,
+    run,
+};
 
 fn run(kind: Kind) -> Result<()> {
     let (ours, _daemon) = pair(kind, Vec::new())?;

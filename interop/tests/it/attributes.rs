@@ -9,6 +9,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "attributes",
     about: "Communities, extended and large ones, MED, both ways",
     heavy: false,
+    root: false,
     cannot: all_can,
     run,
 };

@@ -8,8 +8,14 @@ use peerage_interop::{Behaviour, Kind, all_can, namespace::THEIRS, prefix};
 
 use crate::common::{OUR_AS, THEIR_AS, Transit, decoration, ensure_communities, ensure_path};
 
-pub(crate) const BEHAVIOUR: Behaviour =
-    Behaviour { name: "bulk", about: "100,000 routes each way", heavy: true, cannot: all_can, run };
+pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
+    name: "bulk",
+    about: "100,000 routes each way",
+    heavy: true,
+    root: false,
+    cannot: all_can,
+    run,
+};
 
 const COUNT: u32 = 100_000;
 const LIMIT: Duration = Duration::from_secs(60);

@@ -26,6 +26,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "collision",
     about: "Both connect at once: one session",
     heavy: false,
+    root: false,
     cannot: all_can,
     run,
 };

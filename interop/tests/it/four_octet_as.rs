@@ -13,6 +13,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "four-octet-as",
     about: "4-octet AS on both sides",
     heavy: false,
+    root: false,
     cannot: all_can,
     run,
 };

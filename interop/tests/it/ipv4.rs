@@ -9,8 +9,14 @@ use peerage_interop::{
 
 use crate::common::{OUR_AS, THEIR_AS, announce, ensure_path, net, pair};
 
-pub(crate) const BEHAVIOUR: Behaviour =
-    Behaviour { name: "ipv4", about: "IPv4 routes both ways", heavy: false, cannot: all_can, run };
+pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
+    name: "ipv4",
+    about: "IPv4 routes both ways",
+    heavy: false,
+    root: false,
+    cannot: all_can,
+    run,
+};
 
 fn run(kind: Kind) -> Result<()> {
     let (theirs, mine) = (net("198.18.1.0/24")?, net("198.18.2.0/24")?);

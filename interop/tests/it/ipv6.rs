@@ -9,8 +9,14 @@ use peerage_interop::{
 
 use crate::common::{OUR_AS, THEIR_AS, announce, ensure_path, net};
 
-pub(crate) const BEHAVIOUR: Behaviour =
-    Behaviour { name: "ipv6", about: "IPv6 routes both ways, over IPv6", heavy: false, cannot: all_can, run };
+pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
+    name: "ipv6",
+    about: "IPv6 routes both ways, over IPv6",
+    heavy: false,
+    root: false,
+    cannot: all_can,
+    run,
+};
 
 fn run(kind: Kind) -> Result<()> {
     let (theirs, mine) = (net("2001:db8:1::/48")?, net("2001:db8:2::/48")?);

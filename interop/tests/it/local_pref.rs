@@ -13,6 +13,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "local-pref",
     about: "LOCAL_PREF over iBGP, both ways",
     heavy: false,
+    root: false,
     cannot: all_can,
     run,
 };

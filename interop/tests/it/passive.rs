@@ -8,8 +8,14 @@ use peerage_interop::{
 
 use crate::common::{OUR_AS, THEIR_AS};
 
-pub(crate) const BEHAVIOUR: Behaviour =
-    Behaviour { name: "passive", about: "Session, the daemon connects", heavy: false, cannot: all_can, run };
+pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
+    name: "passive",
+    about: "Session, the daemon connects",
+    heavy: false,
+    root: false,
+    cannot: all_can,
+    run,
+};
 
 fn run(kind: Kind) -> Result<()> {
     let mut ours = Ours::start(OUR_AS, OURS)?;

@@ -11,6 +11,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "reset",
     about: "Reset here, reset there, daemon killed: up again with all routes",
     heavy: false,
+    root: false,
     cannot: all_can,
     run,
 };

@@ -1,7 +1,7 @@
 //! A daemon that stops reading while Peerage has 100,000 routes for it and for another peer: the other
 //! peer gets them, the hold timer ends the daemon's session, and when it goes on it gets them, too.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use peerage_core::{
@@ -20,6 +20,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "stopped-reader",
     about: "A stopped reader: others unaffected, hold timer, recovery",
     heavy: true,
+    root: false,
     cannot: all_can,
     run,
 };
@@ -28,6 +29,10 @@ const COUNT: u32 = 100_000;
 const HOLD: u16 = 9;
 
 fn run(kind: Kind) -> Result<()> {
+    // Of this network namespace: the routes would fit into the buffers that the system allows otherwise.
+    for buffers in ["tcp_rmem", "tcp_wmem"] {
+        fs::write(format!("/proc/sys/net/ipv4/{buffers}"), "4096 16384 65536")?;
+    }
     let peer = Peer { address: OURS, asn: OUR_AS, passive: true, hold: HOLD };
     let config = Config { neighbors: vec![peer], ..Config::passive(THEIR_AS, THEIRS, OURS, OUR_AS) };
     let daemon = Daemon::start(kind, config)?;

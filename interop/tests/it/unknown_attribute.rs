@@ -11,6 +11,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "unknown-attribute",
     about: "Unknown transitive attribute, there and back, partial",
     heavy: false,
+    root: false,
     cannot: all_can,
     run,
 };

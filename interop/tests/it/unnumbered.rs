@@ -27,6 +27,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "unnumbered",
     about: "IPv4 over link-local addresses, unnumbered",
     heavy: false,
+    root: true,
     cannot,
     run,
 };

@@ -7,8 +7,14 @@ use peerage_interop::{Behaviour, Kind, all_can, namespace::THEIRS};
 
 use crate::common::{Transit, net};
 
-pub(crate) const BEHAVIOUR: Behaviour =
-    Behaviour { name: "withdraw", about: "Withdrawals both ways", heavy: false, cannot: all_can, run };
+pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
+    name: "withdraw",
+    about: "Withdrawals both ways",
+    heavy: false,
+    root: false,
+    cannot: all_can,
+    run,
+};
 
 fn run(kind: Kind) -> Result<()> {
     let (gone, stays) = (net("198.18.2.0/24")?, net("198.18.3.0/24")?);

@@ -13,6 +13,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "wrong-as",
     about: "Wrong AS: NOTIFICATION 2/2 from either side",
     heavy: false,
+    root: false,
     cannot: all_can,
     run,
 };
