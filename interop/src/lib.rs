@@ -24,7 +24,7 @@ mod runner;
 mod table;
 mod waiting;
 
-pub use daemon::{Announce, Config, Daemon, Kind, Peer};
+pub use daemon::{Announce, Config, Daemon, Kind, Peer, Unnumbered};
 pub use ours::{Key, Ours, accepting, prefix};
 pub use runner::main;
 pub use waiting::{PATIENCE, wait, wait_within};

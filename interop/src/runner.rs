@@ -20,7 +20,7 @@ const WORKERS: usize = 4;
 /// Of the heavy ones.
 const HEAVY_WORKERS: usize = 2;
 /// When a cell is given up.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// The `main` of the test: runs what the command line asks for.
 pub fn main(behaviours: &[Behaviour]) -> ExitCode {

@@ -6,7 +6,9 @@ use std::{fmt::Write as _, path::Path, process::Command};
 use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 
-use super::{COMMUNITY, Config, Driver, EXTENDED, LARGE, LOCAL_PREF, MED, Marks, Peer, command, display};
+use super::{
+    COMMUNITY, Config, Driver, EXTENDED, LARGE, LOCAL_PREF, MED, Marks, Peer, Unnumbered, command, display,
+};
 use crate::namespace::output;
 
 #[derive(Debug)]
@@ -60,12 +62,28 @@ protocol static {{ ipv6 {{ table hops6; }}; route fd77::/64 via \"lo\"; }}
                 if *passive { "yes" } else { "no" },
             );
         }
+        if let Some(Unnumbered { interface, address, asn, .. }) = &config.unnumbered {
+            let _ = writeln!(
+                text,
+                "protocol bgp p0 {{
+  local as {};
+  neighbor {address}%'{interface}' as {asn};
+  direct;
+  connect delay time 1;
+  connect retry time 1;
+  error wait time 1, 2;
+  ipv4 {{ extended next hop yes; import all; export all; }};
+}}",
+                config.asn,
+            );
+        }
         ("bird.conf", text)
     }
 
-    fn commands(&self, _config: &Config, dir: &Path) -> Vec<Command> {
+    fn commands(&self, config: &Config, dir: &Path) -> Vec<Command> {
         let dir = dir.display();
-        vec![command(&format!("bird -f -c {dir}/bird.conf -s {dir}/bird.ctl -P {dir}/bird.pid"))]
+        let line = format!("bird -f -c {dir}/bird.conf -s {dir}/bird.ctl -P {dir}/bird.pid");
+        vec![config.unnumbered.as_ref().map_or_else(|| command(&line), |link| link.within(&line))]
     }
 
     fn is_ready(&self, dir: &Path) -> bool {

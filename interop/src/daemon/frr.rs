@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{COMMUNITY, Config, Driver, EXTENDED, LARGE, LOCAL_PREF, MED, Marks, Peer, command};
+use super::{COMMUNITY, Config, Driver, EXTENDED, LARGE, LOCAL_PREF, MED, Marks, Peer, Unnumbered, command};
 use crate::namespace::output;
 
 pub(super) const BGPD: &str = "/usr/lib/frr/bgpd";
@@ -29,7 +29,7 @@ router bgp {asn}
 "
         );
         let mut names = Vec::new();
-        if let Some((interface, _)) = &config.unnumbered {
+        if let Some(Unnumbered { interface, .. }) = &config.unnumbered {
             text.push_str(&format!(" neighbor {interface} interface remote-as external\n"));
             text.push_str(&format!(" neighbor {interface} timers connect 1\n"));
             names.push((interface.clone(), true));
@@ -84,10 +84,9 @@ router bgp {asn}
         let bgpd = format!("{BGPD} {common} -f {dir}/bgpd.conf -i {dir}/bgpd.pid -z {dir}/zserv");
         match &config.unnumbered {
             None => vec![command(&format!("{bgpd} -n -Z -S -l {}", config.address))],
-            Some((_, process)) => {
-                let there = format!("nsenter -t {process} -n --");
+            Some(link) => {
                 let zebra = format!("{ZEBRA} {common} -f {dir}/zebra.conf -i {dir}/zebra.pid -z {dir}/zserv");
-                vec![command(&format!("{there} {zebra}")), command(&format!("{there} {bgpd}"))]
+                vec![link.within(&zebra), link.within(&bgpd)]
             }
         }
     }

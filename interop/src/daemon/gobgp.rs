@@ -1,13 +1,23 @@
 //! GoBGP.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv6Addr},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::Result;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{COMMUNITY, Config, Driver, EXTENDED, LARGE, LOCAL_PREF, MED, Marks, Peer, command};
+use super::{
+    COMMUNITY, Config, Driver, EXTENDED, LARGE, LOCAL_PREF, MED, Marks, Peer, Unnumbered, command, display,
+};
 use crate::namespace::output;
+
+/// The socket that it answers on.
+pub(super) const API: &str = "api.sock";
 
 #[derive(Debug)]
 pub(super) struct Gobgp;
@@ -23,8 +33,22 @@ impl Driver for Gobgp {
 ",
             config.asn,
             config.router_id(),
-            config.address,
+            if config.unnumbered.is_some() { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { config.address },
         );
+        if let Some(Unnumbered { interface, asn, .. }) = &config.unnumbered {
+            let _ = writeln!(
+                text,
+                "[[neighbors]]
+  [neighbors.config]
+    neighbor-interface = \"{interface}\"
+    peer-as = {asn}
+  [neighbors.timers.config]
+    connect-retry = 1
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = \"ipv4-unicast\""
+            );
+        }
         for peer in &config.neighbors {
             let Peer { address, asn, passive, hold } = peer;
             let _ = writeln!(
@@ -57,22 +81,22 @@ impl Driver for Gobgp {
         ("gobgpd.toml", text)
     }
 
-    fn commands(&self, _config: &Config, dir: &Path) -> Vec<Command> {
-        vec![command(&format!(
-            "gobgpd -f {}/gobgpd.toml -l warn --pprof-disable --api-hosts 127.0.0.1:50051",
-            dir.display()
-        ))]
+    fn commands(&self, config: &Config, dir: &Path) -> Vec<Command> {
+        let dir = dir.display();
+        let line =
+            format!("gobgpd -f {dir}/gobgpd.toml -l warn --pprof-disable --api-hosts unix://{dir}/{API}");
+        vec![config.unnumbered.as_ref().map_or_else(|| command(&line), |link| link.within(&line))]
     }
 
-    fn is_ready(&self, _dir: &Path) -> bool {
-        gobgp("global").is_ok_and(|text| text.contains("Router-ID"))
+    fn is_ready(&self, dir: &Path) -> bool {
+        gobgp(dir, "global").is_ok_and(|text| text.contains("Router-ID"))
     }
 
-    fn originate(&self, config: &Config, _dir: &Path) -> Result<()> {
+    fn originate(&self, config: &Config, dir: &Path) -> Result<()> {
         for route in &config.routes {
             let family = family(route.prefix);
-            let mut line =
-                format!("global rib add -a {family} {} nexthop {} origin igp", route.prefix, config.address);
+            // Without a next hop it is the session's address.
+            let mut line = format!("global rib add -a {family} {} origin igp", route.prefix);
             if route.decorated {
                 let _ = write!(
                     line,
@@ -80,27 +104,27 @@ impl Driver for Gobgp {
                     COMMUNITY.0, COMMUNITY.1, LARGE.0, LARGE.1, LARGE.2, EXTENDED.0, EXTENDED.1
                 );
             }
-            gobgp(&line)?;
+            gobgp(dir, &line)?;
         }
         Ok(())
     }
 
-    fn received(&self, _dir: &Path, _index: usize, peer: &Peer) -> Result<usize> {
-        let json: Value = serde_json::from_str(&gobgp(&format!("neighbor {} -j", peer.address))?)?;
+    fn received(&self, dir: &Path, _index: usize, peer: &Peer) -> Result<usize> {
+        let json: Value = serde_json::from_str(&gobgp(dir, &format!("neighbor {} -j", peer.address))?)?;
         let count = json.pointer("/afi_safis/0/state/received").and_then(Value::as_u64).unwrap_or(0);
         Ok(usize::try_from(count)?)
     }
 
-    fn route(&self, _dir: &Path, prefix: IpNet) -> Result<String> {
-        gobgp(&format!("global rib -a {} {prefix}", family(prefix)))
+    fn route(&self, dir: &Path, prefix: IpNet) -> Result<String> {
+        gobgp(dir, &format!("global rib -a {} {prefix}", family(prefix)))
     }
 
-    fn neighbor(&self, _dir: &Path, _index: usize, peer: &Peer) -> Result<String> {
-        gobgp(&format!("neighbor {}", peer.address))
+    fn neighbor(&self, dir: &Path, _index: usize, peer: &Peer) -> Result<String> {
+        gobgp(dir, &format!("neighbor {}", peer.address))
     }
 
-    fn reset(&self, _dir: &Path, _index: usize, peer: &Peer) -> Result<()> {
-        gobgp(&format!("neighbor {} reset", peer.address)).map(drop)
+    fn reset(&self, dir: &Path, _index: usize, peer: &Peer) -> Result<()> {
+        gobgp(dir, &format!("neighbor {} reset", peer.address)).map(drop)
     }
 
     fn marks(&self) -> Marks {
@@ -120,6 +144,7 @@ fn family(prefix: IpNet) -> &'static str {
     if prefix.addr().is_ipv4() { "ipv4" } else { "ipv6" }
 }
 
-fn gobgp(line: &str) -> Result<String> {
-    output(Command::new("gobgp").args(["-u", "127.0.0.1"]).args(line.split_whitespace()))
+fn gobgp(dir: &Path, line: &str) -> Result<String> {
+    let target = format!("unix://{}", display(dir, API));
+    output(Command::new("gobgp").args(["--target", &target]).args(line.split_whitespace()))
 }

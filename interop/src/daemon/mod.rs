@@ -12,7 +12,7 @@ use std::{
     fmt, fs,
     fs::File,
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::Path,
     process::{Child, Command, Stdio},
@@ -127,8 +127,8 @@ pub struct Config {
     pub neighbors: Vec<Peer>,
     /// What it originates.
     pub routes: Vec<Announce>,
-    /// FRR: the interface of its unnumbered neighbour, and the process whose network namespace it is in.
-    pub unnumbered: Option<(String, u32)>,
+    /// A neighbour on a link.
+    pub unnumbered: Option<Unnumbered>,
 }
 
 impl Config {
@@ -147,6 +147,27 @@ impl Config {
 
     fn is_internal(&self, peer: &Peer) -> bool {
         peer.asn == self.asn
+    }
+}
+
+/// A neighbour on a link that has only link-local addresses. The daemon runs in the network namespace of
+/// another process, where its end of the link is.
+#[derive(Clone, Debug)]
+pub struct Unnumbered {
+    /// The daemon's interface.
+    pub interface: String,
+    /// The process.
+    pub process: u32,
+    /// The neighbour's link-local address, for daemons that cannot find it out.
+    pub address: Ipv6Addr,
+    /// Its AS.
+    pub asn: u32,
+}
+
+impl Unnumbered {
+    /// What puts a command into the other network namespace.
+    fn within(&self, line: &str) -> Command {
+        command(&format!("nsenter -t {} -n -- {line}", self.process))
     }
 }
 
@@ -264,6 +285,8 @@ impl Daemon {
     /// Ends it without letting it say anything.
     pub fn kill(&mut self) {
         self.processes.clear();
+        // GoBGP does not start where this is left behind.
+        let _ = fs::remove_file(self.dir.path().join(gobgp::API));
     }
 
     /// Stops it where it stands: its sockets stay open and nobody reads them.

@@ -1,6 +1,7 @@
-//! IPv4 routes over a link that has only link-local addresses (RFC 8950), the neighbour known by its
-//! interface alone. FRR learns Peerage's address from a router advertisement, which the test sends: Peerage
-//! does not send any yet, and is told FRR's address.
+//! IPv4 routes over a link that has only link-local addresses (RFC 8950). Peerage knows its neighbour by the
+//! interface alone; the test tells it the address that is there. FRR does so, too, and learns Peerage's
+//! address from a router advertisement, which the test sends, for Peerage does not send any yet. GoBGP takes
+//! the address from the kernel's table of neighbours. BIRD has it in its configuration.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6},
@@ -15,7 +16,7 @@ use peerage_core::{
     wire::attr::PathAttributes,
 };
 use peerage_interop::{
-    Behaviour, Config, Daemon, Kind, Ours, accepting,
+    Behaviour, Config, Daemon, Kind, Ours, Unnumbered, accepting,
     namespace::{OURS, THEIRS, output, run as sh},
     wait,
 };
@@ -33,15 +34,8 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
 };
 
 fn cannot(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Frr => None,
-        Kind::Bird | Kind::Openbgpd => Some(
-            "BIRD 2.0 and OpenBGPD 7.7 do not offer capability 5 (RFC 8950) for IPv4 unicast and know no neighbour by its interface alone.",
-        ),
-        Kind::Gobgp => Some(
-            "GoBGP takes an unnumbered neighbour only from the kernel's table of neighbours of an interface; not tested.",
-        ),
-    }
+    (kind == Kind::Openbgpd)
+        .then_some("OpenBGPD 7.7 does not have capability 5 (RFC 8950): IPv4 routes need an IPv4 next hop.")
 }
 
 /// Another network namespace, for as long as a process is in it.
@@ -81,8 +75,15 @@ fn run(kind: Kind) -> Result<()> {
         address: THEIRS,
         neighbors: Vec::new(),
         routes: vec![announce(theirs, false)],
-        unnumbered: Some(("net1".into(), there.0.id())),
+        unnumbered: Some(Unnumbered {
+            interface: "net1".into(),
+            process: there.0.id(),
+            address: own,
+            asn: OUR_AS,
+        }),
     };
+    let mac = std::fs::read_to_string("/sys/class/net/net0/address")?;
+    within(&format!("ip -6 neighbor replace {own} lladdr {} dev net1 nud reachable", mac.trim()))?;
     let daemon = Daemon::start(kind, config)?;
     let listen = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 179);
     let mut ours = Ours::start_listening(OUR_AS, OURS, listen)?;
