@@ -69,9 +69,11 @@
 //! |---|---|
 //! | [`speaker`] | the facade: intent, facts, actions, events |
 //! | [`rib`] | the table, the decision, and what follows the table |
-//! | [`policy`] | a route in, a verdict and edits out |
 //! | `peer` | one neighbour: when to connect, which of two connections survives |
 //! | [`session`] | one connection: OpenSent, OpenConfirm, Established, timers, negotiation |
+//! | `intent` | what is wanted, as a value: [`speaker::Desired`] |
+//! | [`policy`] | a route in, a verdict and edits out |
+//! | `facts` | the words they share: who is who, why things end |
 //! | [`wire`] | bytes to messages and back |
 //! | [`time`] | time as the caller tells it |
 //!
@@ -89,6 +91,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod facts;
+mod intent;
 mod peer;
 pub mod policy;
 pub mod rib;

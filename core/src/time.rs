@@ -112,5 +112,7 @@ impl<const N: usize> TimerTable<N> {
 /// An interval shortened at random to between three quarters and all of it (RFC 4271 §10). `random` is a
 /// fraction in 0..=65,535.
 pub fn jittered(interval: Duration, random: u16) -> Duration {
-    interval - interval / 4 * u32::from(random) / 65_536
+    let micros = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
+    // Two bits for the quarter, sixteen for the fraction.
+    Duration::from_micros(micros - ((u128::from(micros) * u128::from(random)) >> 18) as u64)
 }

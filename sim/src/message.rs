@@ -247,7 +247,7 @@ pub enum Message {
     /// OPEN.
     Open(Open),
     /// UPDATE.
-    Update(Facts),
+    Update(Box<Facts>),
     /// NOTIFICATION.
     Notification(Notification),
     /// KEEPALIVE.
@@ -369,7 +369,7 @@ impl Reader {
     }
 
     /// The next message.
-    pub fn next(&mut self) -> Result<Option<Message>, MessageError> {
+    pub fn take(&mut self) -> Result<Option<Message>, MessageError> {
         let Some(Frame { kind, body, len }) = frame(&self.buffer, MAX_EXTENDED_LEN)? else {
             return Ok(None);
         };
@@ -377,7 +377,7 @@ impl Reader {
             self.context.unwrap_or(AttributeContext { four_octet_as: true, kind: SessionKind::External });
         let message = match kind {
             MessageKind::Open => Message::Open(Open::decode(body)?),
-            MessageKind::Update => Message::Update(facts(body, context)?),
+            MessageKind::Update => Message::Update(Box::new(facts(body, context)?)),
             MessageKind::Notification => Message::Notification(Notification::decode(body)?),
             MessageKind::Keepalive => Message::Keepalive,
             MessageKind::RouteRefresh => Message::Refresh(RouteRefresh::decode(body)?),
@@ -389,7 +389,7 @@ impl Reader {
     /// Every complete message. Panics on one that cannot be read.
     pub fn all(&mut self) -> Vec<Message> {
         let mut all = Vec::new();
-        while let Some(message) = self.next().expect("messages that can be read") {
+        while let Some(message) = self.take().expect("messages that can be read") {
             all.push(message);
         }
         all

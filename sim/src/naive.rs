@@ -221,6 +221,8 @@ pub fn export(
         }
         let next_hop = session.local.ip();
         let exported = Exported { attributes, next_hop, default: true };
+        // It stands for what the table holds, also where the session cannot carry it.
+        all.remove(&crate::prefix(prefix));
         if carries(session, family == Family::IPV4_UNICAST, next_hop) {
             all.insert(crate::prefix(prefix), exported);
         }

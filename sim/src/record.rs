@@ -59,7 +59,7 @@ impl Half {
             if let (Some(open), Some(own)) = (&self.open, own) {
                 self.reader.set_context(context(open, own));
             }
-            match self.reader.next() {
+            match self.reader.take() {
                 Ok(Some(message)) => substance |= self.message(message, keep),
                 Ok(None) => break,
                 Err(error) => {

@@ -13,12 +13,12 @@ impl Rng {
     /// A stream of its own for one purpose: what one part draws never shifts what another gets.
     pub fn fork(&self, purpose: u64) -> Self {
         let mut child = Self(self.0 ^ purpose.wrapping_mul(0xD6E8_FEB8_6659_FD93));
-        child.next();
+        child.word();
         child
     }
 
     /// The next number.
-    pub const fn next(&mut self) -> u64 {
+    pub const fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -28,7 +28,7 @@ impl Rng {
 
     /// A number below `bound`; zero where `bound` is zero.
     pub const fn below(&mut self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.next() % bound }
+        if bound == 0 { 0 } else { self.word() % bound }
     }
 
     /// An index into something of length `len`.
@@ -56,14 +56,14 @@ impl Rng {
 
     /// Random octets.
     pub fn octets(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
+        (0..len).map(|_| self.word() as u8).collect()
     }
 
     /// A seed for a speaker.
     pub fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         for chunk in seed.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_be_bytes());
+            chunk.copy_from_slice(&self.word().to_be_bytes());
         }
         seed
     }

@@ -102,9 +102,9 @@ fn arrival_order_does_not_matter() {
         let prefixes = ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"];
         // The last word of every peer on every prefix; the words before differ with the order.
         let mut last: BTreeMap<(usize, usize), Option<Attrs>> = BTreeMap::new();
-        for peer in 0..peers.len() {
+        for (peer, (_, asn)) in peers.iter().enumerate() {
             for net in 0..prefixes.len() {
-                let says = (!rng.one_in(4)).then(|| announcement(&mut rng, peers[peer].1, 65000));
+                let says = (!rng.one_in(4)).then(|| announcement(&mut rng, *asn, 65000));
                 last.insert((peer, net), says);
             }
         }

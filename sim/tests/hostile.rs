@@ -36,7 +36,7 @@ fn mutated(rng: &mut Rng) -> Vec<u8> {
     };
     for _ in 0..rng.below(4) {
         let at = if rng.one_in(4) { rng.index(octets.len()) } else { 18 + rng.index(octets.len() - 18) };
-        octets[at] = if rng.one_in(2) { rng.next() as u8 } else { octets[at] ^ (1 << rng.below(8)) };
+        octets[at] = if rng.one_in(2) { rng.word() as u8 } else { octets[at] ^ (1 << rng.below(8)) };
     }
     if rng.one_in(10) {
         let len = rng.index(octets.len());

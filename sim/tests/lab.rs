@@ -42,7 +42,9 @@ fn eight_twelve_ten_twelve() {
         lab.apply_policies().settle();
         let all: Vec<&str> = BEFORE.iter().chain(&PODS).copied().collect();
         assert_eq!(table(&lab.world, "router0"), set(&all));
-        for (server, tor) in [("server0", "tor0"), ("server1", "tor0"), ("server2", "tor1"), ("server3", "tor1")] {
+        for (server, tor) in
+            [("server0", "tor0"), ("server1", "tor0"), ("server2", "tor1"), ("server3", "tor1")]
+        {
             assert!(lab.world.established(server, tor), "{server}");
         }
         for tor in ["tor0", "tor1"] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use peerage_core::{
     policy::{Match, Policy, PrefixMatch, Rule, Set, Verdict},
-    speaker::Neighbor,
+    speaker::{Neighbor, NextHopMode},
     wire::{Asn, Community, Family, Origin},
 };
 use peerage_sim::{Rng, Segmentation, World, attributes, cases, prefix};
@@ -45,7 +45,7 @@ fn route_attributes(rng: &mut Rng) -> peerage_core::wire::attr::PathAttributes {
         route.med = Some(rng.below(3) as u32 * 10);
     }
     if rng.one_in(4) {
-        route.communities = vec![Community(rng.next() as u32 & 0x0FFF_FFFF)];
+        route.communities = vec![Community(rng.word() as u32 & 0x0FFF_FFFF)];
     }
     if rng.one_in(12) {
         route.communities.push(rng.pick(&[Community::NO_EXPORT, Community::NO_ADVERTISE]));
@@ -112,7 +112,9 @@ fn network(seed: u64, rng: &mut Rng) -> (World, Vec<(String, String)>) {
 }
 
 fn some_prefix(rng: &mut Rng) -> String {
-    if rng.one_in(3) {
+    if rng.one_in(20) {
+        rng.pick(&["0.0.0.0/0", "::/0"]).to_owned()
+    } else if rng.one_in(3) {
         format!("2001:db8:{:x}::/48", rng.below(12))
     } else {
         format!("10.{}.0.0/16", 60 + rng.below(12))
@@ -139,16 +141,16 @@ fn random_networks_stay_consistent() {
                 let node = rng.index(count);
                 let name = names[node].clone();
                 let (a, b) = peerings[rng.index(peerings.len())].clone();
-                match rng.below(10) {
+                match rng.below(13) {
                     0..=3 => {
                         let attributes = route_attributes(&mut rng);
                         world.originate_with(&name, &some_prefix(&mut rng), attributes);
                     }
                     4..=5 => {
-                        let _ = world.withdraw(&name, &some_prefix(&mut rng));
+                        world.withdraw(&name, &some_prefix(&mut rng));
                     }
                     6 => {
-                        let _ = world.reset_connections(&a, &b);
+                        world.reset_connections(&a, &b);
                     }
                     7 => {
                         let changed = policy(&mut rng);
@@ -157,6 +159,30 @@ fn random_networks_stay_consistent() {
                     8 => {
                         let changed = policy(&mut rng);
                         drop(world.edit_neighbor(&a, &b, |neighbor| neighbor.export = Some(changed)));
+                    }
+                    9 => {
+                        let mode = rng.pick(&[
+                            NextHopMode::Standard,
+                            NextHopMode::OwnAddress,
+                            NextHopMode::Unchanged,
+                        ]);
+                        world.edit_neighbor(&a, &b, |neighbor| neighbor.next_hop = mode);
+                    }
+                    10 => {
+                        world.edit_neighbor(&a, &b, |neighbor| {
+                            neighbor.route_reflector_client = !neighbor.route_reflector_client;
+                        });
+                    }
+                    11 => {
+                        world.edit_neighbor(&b, &a, |neighbor| {
+                            if neighbor.default_originate.is_empty() {
+                                neighbor.default_originate =
+                                    [Family::IPV4_UNICAST, Family::IPV6_UNICAST].into();
+                            } else {
+                                neighbor.default_originate.clear();
+                            }
+                            neighbor.enforce_first_as = !neighbor.enforce_first_as;
+                        });
                     }
                     _ => {
                         let metric = if rng.one_in(3) { None } else { Some(rng.below(20) as u32) };

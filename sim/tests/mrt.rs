@@ -78,8 +78,7 @@ fn replayed_tables_are_those_of_a_map() {
                 }
                 solo.bytes(conn, &open.encode());
                 solo.bytes(conn, &message::keepalive());
-                let context =
-                    AttributeContext { four_octet_as: record.as4, kind: SessionKind::External };
+                let context = AttributeContext { four_octet_as: record.as4, kind: SessionKind::External };
                 Peer { conn, context, routes: BTreeMap::new() }
             });
             // Not read: the speaker writes nothing to them but its End-of-RIB and each other's routes.

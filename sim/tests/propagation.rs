@@ -74,12 +74,11 @@ impl Rig {
         self.solo
             .messages(self.peers[peer].1)
             .into_iter()
-            .filter_map(|message| match message {
-                Message::Update(facts) => Some(facts),
+            .map(|message| match message {
+                Message::Update(facts) => *facts,
                 other => panic!("{other:?}"),
             })
-            .filter(|facts| facts.announced.contains_key(&net) || facts.withdrawn.contains(&net))
-            .last()
+            .rfind(|facts| facts.announced.contains_key(&net) || facts.withdrawn.contains(&net))
             .filter(|facts| facts.announced.contains_key(&net))
     }
 

@@ -4,9 +4,8 @@
 
 use std::{
     env,
-    ffi::OsStr,
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -24,11 +23,11 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 
 /// Seeds, build, run.
 pub(crate) fn smoke(context: &Context) -> Result<(), Stop> {
-    let targets = targets(context)?;
+    let (targets, build_folder) = targets(context)?;
     if targets.is_empty() {
         return Err(Stop::failed(format!("{MANIFEST} has no target")));
     }
-    compiler(context)?;
+    let compiler = compiler(context)?;
     let triple = triple()?;
     for folder in ["fuzz/corpus", "fuzz/artifacts"] {
         let path = context.root.join(folder);
@@ -42,25 +41,28 @@ pub(crate) fn smoke(context: &Context) -> Result<(), Stop> {
     for target in &targets {
         build.args(["--bin", target]);
     }
+    if compiler != "c++" {
+        build.env("CXX", compiler);
+    }
     context.run(build.env("RUSTFLAGS", FLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
-    targets.iter().try_for_each(|target| run(context, &triple, target))
+    let programs = build_folder.join(triple).join("release");
+    targets.iter().try_for_each(|target| run(context, &programs, target))
 }
 
 /// Lets one target run on its seeds and what it makes of them. What libFuzzer says goes to a file; the
 /// reader sees its figures, or all of it where it found something.
-fn run(context: &Context, triple: &str, target: &str) -> Result<(), Stop> {
+fn run(context: &Context, programs: &Path, target: &str) -> Result<(), Stop> {
     let corpus = format!("fuzz/corpus/{target}");
     let path = context.root.join(&corpus);
     fs::create_dir_all(&path).map_err(|error| io(&path, &error))?;
     let log = context.root.join(format!("fuzz/artifacts/{target}.log"));
     let output = File::create(&log).map_err(|error| io(&log, &error))?;
     let errors = output.try_clone().map_err(|error| io(&log, &error))?;
-    let build = env::var_os("CARGO_TARGET_DIR").map_or_else(|| context.root.join("fuzz/target"), Into::into);
-    let mut command = Command::new(build.join(triple).join("release").join(target));
+    let mut command = Command::new(programs.join(target));
     command.current_dir(&context.root).stdin(Stdio::null()).stdout(output).stderr(errors).args([
         &format!("-max_total_time={}", context.fuzz_seconds),
         "-max_len=4096",
-        "-timeout=10",
+        "-timeout=25",
         "-print_final_stats=1",
         "-artifact_prefix=fuzz/artifacts/",
         &corpus,
@@ -85,20 +87,21 @@ fn io(path: &Path, error: &std::io::Error) -> Stop {
     Stop::failed(format!("{}: {error}", path.display()))
 }
 
-/// The names of the fuzz targets, from the manifest itself.
-fn targets(context: &Context) -> Result<Vec<String>, Stop> {
+/// The names of the fuzz targets, and the folder they are built in, as the manifest has them.
+fn targets(context: &Context) -> Result<(Vec<String>, PathBuf), Stop> {
     let arguments = ["metadata", "--format-version", "1", "--no-deps", "--manifest-path", MANIFEST];
     let text = context.read(&mut context.cargo(arguments))?;
     let metadata: Value = serde_json::from_str(&text)
         .map_err(|error| Stop::failed(format!("cargo metadata of {MANIFEST}: {error}")))?;
-    let targets = metadata["packages"].as_array().into_iter().flatten().flat_map(|package| {
-        let targets = package["targets"].as_array();
-        targets.into_iter().flatten()
-    });
-    Ok(targets
+    let folder = metadata["target_directory"].as_str().map(PathBuf::from);
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let names = packages
+        .filter_map(|package| package["targets"].as_array())
+        .flatten()
         .filter(|target| target["src_path"].as_str().is_some_and(|path| path.contains("fuzz_targets")))
         .filter_map(|target| target["name"].as_str().map(str::to_owned))
-        .collect())
+        .collect();
+    Ok((names, folder.ok_or_else(|| Stop::failed(format!("{MANIFEST} has no target folder")))?))
 }
 
 /// The triple of this machine.
@@ -115,17 +118,24 @@ fn triple() -> Result<String, Stop> {
         .ok_or_else(|| Stop::failed("`rustc -vV` names no host"))
 }
 
-/// Sees to it that there is a C++ compiler, which libFuzzer's source needs.
-fn compiler(context: &Context) -> Result<(), Stop> {
-    let compilers: Vec<_> = match env::var_os("CXX") {
-        Some(named) => vec![named],
-        None => ["c++", "g++", "clang++"].map(Into::into).to_vec(),
-    };
-    if compilers.iter().any(|compiler| works(compiler, "--version")) {
-        return Ok(());
+/// The C++ compiler, which libFuzzer's source needs: the one there is, or one that is installed here.
+fn compiler(context: &Context) -> Result<String, Stop> {
+    if let Some(named) = env::var_os("CXX") {
+        // It may come with arguments.
+        let named = named.to_string_lossy().into_owned();
+        let program = named.split_whitespace().next().unwrap_or_default().to_owned();
+        return works(&program).then(|| named.clone()).ok_or_else(|| {
+            Stop::missing(format!(
+                "CXX names the C++ compiler `{named}`, which does not run: unset or correct it"
+            ))
+        });
+    }
+    let find = || ["c++", "g++", "clang++"].into_iter().find(|program| works(program)).map(str::to_owned);
+    if let Some(found) = find() {
+        return Ok(found);
     }
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    if root && works("apt-get".as_ref(), "--version") {
+    if root && works("apt-get") {
         println!("There is no C++ compiler: installing one.");
         let apt = |arguments: &[&str]| {
             let mut command = Command::new("apt-get");
@@ -134,13 +144,14 @@ fn compiler(context: &Context) -> Result<(), Stop> {
         };
         apt(&["update", "-q"])?;
         apt(&["install", "-q", "-y", "--no-install-recommends", "g++"])?;
-        return Ok(());
     }
-    Err(Stop::missing("libFuzzer needs a C++ compiler: install g++ or clang++, or name one in CXX"))
+    find().ok_or_else(|| {
+        Stop::missing("libFuzzer needs a C++ compiler: install g++ or clang++, or name one in CXX")
+    })
 }
 
-fn works(program: &OsStr, argument: &str) -> bool {
+fn works(program: &str) -> bool {
     let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

@@ -8,6 +8,7 @@ mod fuzz;
 mod licences;
 mod purity;
 mod spdx;
+mod spec;
 mod steps;
 mod suite;
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::{
     context::{Context, Stop},
-    fuzz, licences, purity,
+    fuzz, licences, purity, spec,
 };
 
 /// One step.
@@ -29,6 +29,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "core names no clock, socket, thread, file or entropy",
         run: purity::check,
     },
+    Step { name: "spec", about: "SPEC.md names files and tests that are there", run: spec::check },
     Step { name: "no-std", about: "core links where there is no std", run: no_std },
     Step { name: "licences", about: "every dependency's licence is one we accept", run: licences::check },
     Step { name: "clippy", about: "no warnings from compiler or clippy, all targets", run: clippy },

@@ -10,7 +10,8 @@ use core::net::{IpAddr, Ipv6Addr};
 pub(crate) use collision::{Role, survivor};
 
 use crate::{
-    speaker::{ConnId, DownReason, MessageCounts, Neighbor, NeighborKey, PeerId},
+    facts::{ConnId, DownReason, MessageCounts, NeighborKey, PeerId},
+    intent::Neighbor,
     time::Instant,
 };
 
@@ -45,6 +46,7 @@ pub(crate) struct Peer {
     pub(crate) dropped: u64,
     pub(crate) received: MessageCounts,
     pub(crate) sent: MessageCounts,
+    pub(crate) last_reset: Option<DownReason>,
     pub(crate) last_error: Option<DownReason>,
 }
 
@@ -64,6 +66,7 @@ impl Peer {
             dropped: 0,
             received: MessageCounts::default(),
             sent: MessageCounts::default(),
+            last_reset: None,
             last_error: None,
         }
     }

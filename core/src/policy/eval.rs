@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{Match, Policy, RouteSource, Set, Verdict};
 use crate::{
-    speaker::SourceId,
+    facts::SourceId,
     wire::{
         Asn, NextHop,
         attr::{PathAttributes, Segment, SegmentKind},

@@ -13,7 +13,10 @@ use ipnet::IpNet;
 
 pub use eval::{Edits, RoutePolicy, RouteView};
 
-use crate::wire::{Asn, Community, LargeCommunity, Origin};
+use crate::{
+    facts::SourceId,
+    wire::{Asn, Community, LargeCommunity, Origin},
+};
 
 /// What happens to a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +97,7 @@ pub enum Match {
     /// The route came from one of these.
     Source(BTreeSet<RouteSource>),
     /// The route was originated by this source of the program (see `Speaker::originate`).
-    Origination(crate::speaker::SourceId),
+    Origination(SourceId),
     /// One of these communities is there.
     AnyCommunity(Vec<Community>),
     /// One of these large communities is there.

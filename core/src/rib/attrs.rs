@@ -47,6 +47,7 @@ impl Facts {
     pub(super) const REFLECTION_LOOP: u8 = 8;
     pub(super) const UNREACHABLE: u8 = 16;
     pub(super) const ORIGINATOR: u8 = 32;
+    pub(super) const EDITED: u8 = 64;
 
     #[inline]
     pub(super) const fn has(self, bits: u8) -> bool {
@@ -142,6 +143,8 @@ pub(super) fn encode_next_hop(next_hop: NextHop, out: &mut Vec<u8>) {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttrKey<'a> {
     pub(super) class: Class,
+    /// Import policy made it: what a peer sends is never taken for it, for it was never checked as such.
+    pub(super) edited: bool,
     /// The next hop's octets where it is not in the block.
     pub(super) next_hop: &'a [u8],
     pub(super) block: &'a [u8],
@@ -176,7 +179,7 @@ impl AttrTable {
 
     fn hash(&self, key: &AttrKey<'_>) -> u32 {
         // Two halves are mixed so that the truncated hash keeps the entropy of both.
-        let hash = self.hasher.hash_one((key.class, key.next_hop, key.block));
+        let hash = self.hasher.hash_one((key.class, key.edited, key.next_hop, key.block));
         (hash ^ (hash >> 32)) as u32
     }
 
@@ -216,7 +219,8 @@ impl AttrTable {
         facts.set(Facts::NO_EXPORT, summary.no_export);
         facts.set(Facts::NO_ADVERTISE, summary.no_advertise);
         facts.set(Facts::ORIGINATOR, summary.originator_id.is_some());
-        if key.class != Class::Local {
+        facts.set(Facts::EDITED, key.edited);
+        if key.class != Class::Local && !key.edited {
             facts.set(Facts::AS_LOOP, attr::as_path_contains(key.block, identity.asn));
             facts.set(
                 Facts::REFLECTION_LOOP,
@@ -249,10 +253,16 @@ impl AttrTable {
         Some(AttrId(id))
     }
 
-    /// The set that edits make of another. `None`: there are too many.
-    pub(super) fn edited(&mut self, id: AttrId, edits: &Edits, identity: Identity) -> Option<AttrId> {
+    /// The set that edits make of another, which is no loop. `None`: there are too many.
+    pub(super) fn edited(
+        &mut self,
+        id: AttrId,
+        edits: &Edits,
+        identity: Identity,
+        reach: impl FnOnce(IpAddr) -> Option<u32>,
+    ) -> Option<AttrId> {
         let set = self.get(id)?;
-        let (class, facts, metric) = (set.class, set.facts, set.metric);
+        let class = set.class;
         let mut attributes = set.decode();
         let next_hop = match edits.next_hop() {
             Some(IpAddr::V4(address)) => Some(NextHop::V4(address)),
@@ -267,9 +277,8 @@ impl AttrTable {
         }
         let context = AttributeContext { four_octet_as: true, kind: SessionKind::Internal };
         let summary = attr::parse(&block, context, false, false);
-        let key = AttrKey { class, next_hop: &octets, block: &block };
-        let reach = (!facts.has(Facts::UNREACHABLE)).then_some(metric);
-        self.intern(&key, &summary, identity, |_| reach)
+        let key = AttrKey { class, edited: true, next_hop: &octets, block: &block };
+        self.intern(&key, &summary, identity, reach)
     }
 
     #[inline]
@@ -308,7 +317,8 @@ impl AttrTable {
         let mut changed = false;
         for id in 0..self.sets.bound() {
             let Some(set) = self.sets.get_mut(id).filter(|set| set.refs > 0) else { continue };
-            if set.next_hop().is_some_and(|next_hop| next_hop.address() == address) {
+            let own = set.next_hop().filter(|next_hop| !next_hop.is_link_local());
+            if own.is_some_and(|next_hop| next_hop.address() == address) {
                 changed |= set.set_reach(reach);
             }
         }
@@ -330,6 +340,7 @@ impl AttrSet {
     fn is(&self, key: &AttrKey<'_>) -> bool {
         let Some((len, rest)) = self.octets.split_first() else { return false };
         self.class == key.class
+            && self.facts.has(Facts::EDITED) == key.edited
             && usize::from(*len) == key.next_hop.len()
             && rest.len() == key.next_hop.len() + key.block.len()
             && rest.starts_with(key.next_hop)

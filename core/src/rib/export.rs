@@ -25,8 +25,8 @@ use super::{
     bits::{BitTree, Bits},
 };
 use crate::{
+    facts::NextHopMode,
     policy::{Edits, Policy},
-    speaker::NextHopMode,
     wire::{Family, HEADER_LEN, SessionKind},
 };
 
@@ -190,6 +190,8 @@ struct Member {
     offset: usize,
     slot: SmallVec<[u8; 32]>,
     end_of_rib: bool,
+    /// It asked for everything again while it was still being sent everything.
+    again: bool,
 }
 
 /// The groups of one address family.
@@ -245,14 +247,20 @@ impl Export {
         self.groups.iter_mut().flatten().flat_map(|group| group.lanes.iter_mut().flatten())
     }
 
-    /// The best path of a prefix changed; `moved`: to another source.
-    pub(super) fn mark(&mut self, id: u32, moved: bool) {
+    /// The best path of a prefix changed, maybe to another source.
+    pub(super) fn mark(&mut self, id: u32, before: Option<u16>, after: Option<u16>) {
         let woken = &mut self.woken;
         for lane in self.groups.iter_mut().flatten().flat_map(|group| group.lanes.iter_mut().flatten()) {
             if lane.members.is_empty() {
                 continue;
             }
             lane.pending.insert(id);
+            let moved = match (before, after) {
+                (Some(before), Some(after)) => before != after,
+                // What is advertised still, or about to be, may have been another source's.
+                (None, Some(_)) => lane.advertised.contains(id) || lane.batch_at < lane.batch.len(),
+                (_, None) => false,
+            };
             if moved {
                 lane.moved.insert(id);
             }
@@ -293,7 +301,7 @@ impl Export {
         slot: SmallVec<[u8; 32]>,
         everything: impl Iterator<Item = u32>,
     ) -> Laggard {
-        let end_of_rib = !self.members.contains_key(&member);
+        let end_of_rib = self.members.get(&member).is_none_or(|place| place.end_of_rib);
         let (mut lane, unread) = self.detach(member);
         lane.pending = everything.chain(lane.advertised.iter()).chain(lane.pending.iter()).fold(
             BitTree::default(),
@@ -325,10 +333,32 @@ impl Export {
         lane.members = alloc::vec![member];
         lane.woken = true;
         let lane = self.add_lane(group, lane);
-        let place = Member { group, lane, seq: 0, run: 0, offset: 0, slot, end_of_rib };
+        let place = Member { group, lane, seq: 0, run: 0, offset: 0, slot, end_of_rib, again: false };
         self.members.insert(member, place);
         self.woken.push(member);
         lane
+    }
+
+    /// A prefix is to be looked at again, though its best path is the same.
+    pub(super) fn touch(&mut self, id: u32) {
+        self.mark(id, None, None);
+    }
+
+    /// A member wants everything again. `true`: it may have it now; else it has it when it has got what it
+    /// is being sent, however often it asks meanwhile.
+    pub(super) fn ask_again(&mut self, member: u16) -> bool {
+        match self.members.get_mut(&member) {
+            Some(place) => {
+                place.again = place.lane > 0;
+                place.lane == 0
+            }
+            None => false,
+        }
+    }
+
+    /// Whether a member that has got everything wants it again.
+    pub(super) fn take_again(&mut self, member: u16) -> bool {
+        self.members.get_mut(&member).is_some_and(|place| core::mem::take(&mut place.again))
     }
 
     /// Takes a member out of its lane. Returns a lane that owes it the same, but for the octets that it
@@ -380,11 +410,13 @@ impl Export {
             && let Some(slot) = group.lanes.get_mut(place.lane)
         {
             *slot = None;
+            trim(&mut group.lanes);
         }
         if group.lanes.iter().flatten().all(|lane| lane.members.is_empty())
             && let Some(slot) = self.groups.get_mut(place.group)
         {
             *slot = None;
+            trim(&mut self.groups);
         }
         (own, unread)
     }
@@ -452,6 +484,7 @@ impl Export {
             if place.lane > 0 {
                 // It has caught up: what its own lane remembers goes to the shared one.
                 let own = group.lanes.get_mut(place.lane).and_then(Option::take).unwrap_or_default();
+                trim(&mut group.lanes);
                 let Some(shared) = group.lanes.first_mut().and_then(Option::as_mut) else {
                     return Polled::Idle;
                 };
@@ -552,6 +585,13 @@ impl Member {
             }
         }
         Bytes::from(own)
+    }
+}
+
+/// Takes free places off the end, so that a crowd that has gone is not walked for ever.
+fn trim<T>(places: &mut Vec<Option<T>>) {
+    while places.last().is_some_and(Option::is_none) {
+        places.pop();
     }
 }
 

@@ -5,16 +5,12 @@ use alloc::vec::Vec;
 use super::{
     Rib, Shared,
     attrs::{AttrId, AttrKey, Class},
-    metric,
-    plane::Plane,
+    plane::{Decoded, Plane},
     table::Address,
 };
-use crate::{
-    speaker::Reachability,
-    wire::{
-        Family, MessageError, SessionKind, Update,
-        attr::{self, AttributeContext, AttributeFault, FaultReason, MpReach, Outcome, code, flag},
-    },
+use crate::wire::{
+    Family, MessageError, SessionKind, Update,
+    attr::{self, AttributeContext, AttributeFault, FaultReason, MpReach, Outcome, code, flag},
 };
 
 /// What an UPDATE did.
@@ -111,7 +107,7 @@ impl Rib {
             SessionKind::Internal => Class::Internal,
             SessionKind::External => Class::External,
         };
-        let key = AttrKey { class, next_hop, block };
+        let key = AttrKey { class, edited: false, next_hop, block };
         // Blocks are kept with four-octet AS numbers: the same octets mean something else with two.
         if context.attributes.four_octet_as
             && let Some(id) = self.shared.attrs.find(&key)
@@ -124,12 +120,9 @@ impl Rib {
             return None;
         }
         let block = summary.canonical.as_deref().unwrap_or(block);
-        let next_hops = &self.next_hops;
-        let reach = |address| {
-            metric(next_hops.get(&address).copied().unwrap_or(Reachability::Reachable { metric: 0 }))
-        };
-        let Shared { attrs, identity, .. } = &mut self.shared;
-        attrs.intern(&AttrKey { class, next_hop, block }, &summary, *identity, reach)
+        let Shared { attrs, identity, next_hops, .. } = &mut self.shared;
+        let key = AttrKey { class, edited: false, next_hop, block };
+        attrs.intern(&key, &summary, *identity, |address| next_hops.metric(address))
     }
 }
 
@@ -169,6 +162,8 @@ impl<A: Address> Plane<A> {
             report.full |= !self.learn(shared, source, prefix, set);
         });
         shared.attrs.release(set);
+        // Its number may be another set's soon.
+        shared.decoded = Decoded::default();
         if whole { Ok(()) } else { Err(MessageError::InvalidNetworkField) }
     }
 }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use crate::{speaker::SourceId, wire::attr::PathAttributes};
+use crate::{facts::SourceId, wire::attr::PathAttributes};
 
 /// Who wants which prefix originated, and how.
 #[derive(Debug, Default)]

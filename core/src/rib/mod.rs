@@ -10,6 +10,7 @@ pub mod decision;
 mod export;
 mod learn;
 mod locals;
+mod next_hops;
 mod pack;
 mod plane;
 mod rewrite;
@@ -19,7 +20,7 @@ mod table;
 mod view;
 mod work;
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ use attrs::{AttrKey, AttrTable, Class, Identity};
 use export::Polled;
 pub(crate) use export::{Filter, GroupKey};
 pub(crate) use learn::LearnContext;
+use next_hops::NextHops;
 use plane::{Plane, Shared};
 pub(crate) use source::Source;
 use source::Sources;
@@ -38,7 +40,7 @@ pub use view::{Exclusion, Path, PathOrigin, Route, Step};
 use work::Jobs;
 
 use crate::{
-    speaker::{Origination, Reachability, RouteCounts, SourceId},
+    facts::{Origination, Reachability, RouteCounts, SourceId},
     wire::{
         Asn, Family, RouterId, SessionKind,
         attr::{self, AttributeContext, PathAttributes, Summary},
@@ -51,7 +53,6 @@ pub struct Rib {
     shared: Shared,
     v4: Plane<u32>,
     v6: Plane<V6>,
-    next_hops: BTreeMap<IpAddr, Reachability>,
     jobs: Jobs,
 }
 
@@ -87,8 +88,9 @@ impl Rib {
     pub(crate) fn new(seed: u64) -> Self {
         let identity = Identity { asn: Asn::ZERO, router_id: RouterId(0), cluster_id: RouterId(0) };
         let mut attrs = AttrTable::new(seed);
-        let default_route =
-            local_set(&mut attrs, &PathAttributes::default(), identity).unwrap_or(attrs::AttrId::NONE);
+        // MULTI_EXIT_DISC 0, as FRR sends it.
+        let default = PathAttributes { med: Some(0), ..PathAttributes::default() };
+        let default_route = local_set(&mut attrs, &default, identity).unwrap_or(attrs::AttrId::NONE);
         attrs.retain(default_route, 1);
         Self {
             shared: Shared {
@@ -97,11 +99,12 @@ impl Rib {
                 locals: locals::Locals::default(),
                 identity,
                 default_route,
+                next_hops: NextHops::default(),
+                decoded: plane::Decoded::default(),
                 retained_octets: usize::MAX,
             },
             v4: Plane::new(seed.rotate_left(17)),
             v6: Plane::new(seed.rotate_left(34)),
-            next_hops: BTreeMap::new(),
             jobs: Jobs::default(),
         }
     }
@@ -126,7 +129,11 @@ impl Rib {
         self.v6.leave(source);
         if let Some(slot) = self.shared.sources.get_mut(source) {
             slot.gone = true;
-            self.jobs.forget(source);
+            if slot.counts.values().all(|counts| counts.received == 0) {
+                self.shared.sources.remove(source);
+            } else {
+                self.jobs.forget(source);
+            }
         }
     }
 
@@ -139,10 +146,12 @@ impl Rib {
         enforce_first_as: bool,
     ) {
         if let Some(slot) = self.shared.sources.get_mut(source) {
+            // Whether it is a client decides who its routes are reflected to.
+            let touch = slot.rr_client != rr_client;
             slot.import = import;
             slot.rr_client = rr_client;
             slot.enforce_first_as = enforce_first_as;
-            self.jobs.reimport(source);
+            self.jobs.reimport(source, touch);
         }
     }
 
@@ -248,17 +257,16 @@ impl Rib {
         }
         put(&mut self.v4, &mut self.shared, prefix, id);
         put(&mut self.v6, &mut self.shared, prefix, id);
+        // On whose behalf it is announced may be another one with the same attributes.
+        self.v4.touch_local(prefix);
+        self.v6.touch_local(prefix);
     }
 
     /// A next hop can be reached at this metric, or cannot. Routes are decided again in [`Rib::work`].
     pub(crate) fn next_hop(&mut self, address: IpAddr, reach: Reachability) {
-        let default = Reachability::Reachable { metric: 0 };
-        let before = if reach == default {
-            self.next_hops.remove(&address)
-        } else {
-            self.next_hops.insert(address, reach)
-        };
-        if before.unwrap_or(default) != reach && self.shared.attrs.update_reach(address, metric(reach)) {
+        if self.shared.next_hops.set(address, reach)
+            && self.shared.attrs.update_reach(address, self.shared.next_hops.metric(address))
+        {
             self.jobs.redecide();
         }
     }
@@ -301,13 +309,6 @@ impl Rib {
     }
 }
 
-fn metric(reach: Reachability) -> Option<u32> {
-    match reach {
-        Reachability::Reachable { metric } => Some(metric),
-        Reachability::Unreachable => None,
-    }
-}
-
 /// Interns the attributes of a route that is originated here.
 fn local_set(
     attrs: &mut AttrTable,
@@ -318,7 +319,10 @@ fn local_set(
     attributes.encode(&mut block);
     let context = AttributeContext { four_octet_as: true, kind: SessionKind::Internal };
     let summary: Summary = attr::parse(&block, context, false, false);
-    attrs.intern(&AttrKey { class: Class::Local, next_hop: &[], block: &block }, &summary, identity, |_| {
-        Some(0)
-    })
+    attrs.intern(
+        &AttrKey { class: Class::Local, edited: false, next_hop: &[], block: &block },
+        &summary,
+        identity,
+        |_| Some(0),
+    )
 }

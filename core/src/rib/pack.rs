@@ -11,7 +11,7 @@ use super::{
     table::Address,
 };
 use crate::wire::{
-    Family, MessageKind, NextHop,
+    Family, MAX_LEN, MessageKind, NextHop,
     attr::{code, flag},
     begin_message, finish_message,
 };
@@ -55,8 +55,11 @@ enum Shape {
 }
 
 impl<'a> Packer<'a> {
-    pub(super) fn new(key: &'a GroupKey, slot: &'a [u8]) -> Self {
-        let (out, runs, slots) = (Vec::new(), Vec::new(), Vec::new());
+    /// For about as many prefixes as `expected`.
+    pub(super) fn new(key: &'a GroupKey, slot: &'a [u8], expected: usize) -> Self {
+        // Room for a prefix and its share of attributes, so that a full window grows no further.
+        let room = expected.saturating_mul(24).min(WINDOW + MAX_LEN);
+        let (out, runs, slots) = (Vec::with_capacity(room), Vec::new(), Vec::new());
         Self { key, slot, out, runs, slots, message: None, trailer: Vec::new() }
     }
 

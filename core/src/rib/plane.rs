@@ -11,6 +11,7 @@ use super::{
     decision::{self, Rank, Scope},
     export::{Audience, Export, Filter, GroupKey, Item, Laggard, Lane, Polled, What},
     locals::Locals,
+    next_hops::NextHops,
     pack::Packer,
     rewrite::{self, SentFrom},
     source::{Source, Sources},
@@ -34,6 +35,9 @@ pub(super) struct Shared {
     pub(super) identity: Identity,
     /// The attributes of a default route that is originated towards a neighbour.
     pub(super) default_route: AttrId,
+    pub(super) next_hops: NextHops,
+    /// The set that import policy looks at, while an UPDATE's prefixes are walked.
+    pub(super) decoded: Decoded,
     /// Octets a lane may retain for members that are behind.
     pub(super) retained_octets: usize,
 }
@@ -151,10 +155,10 @@ impl<A: Address> Plane<A> {
         let after = self.table.best(id);
         if before != after {
             self.table.version += 1;
-            let moved = matches!((before, after), (Some(old), Some(new)) if old.source() != new.source());
-            self.export.mark(id, moved);
+            self.export.mark(id, before.map(PathSlot::source), after.map(PathSlot::source));
         }
-        if after.is_none() && self.table.is_vacant(id) && !self.export.vacate(id) {
+        let vacant = self.table.is_vacant(id) && !self.table.is_pinned(id);
+        if after.is_none() && vacant && !self.export.vacate(id) {
             self.table.free(id);
         }
     }
@@ -169,17 +173,36 @@ impl<A: Address> Plane<A> {
         self.changed(id, before);
     }
 
-    /// Forgets a source's route with this id, if it has one: one step of forgetting a whole source.
-    pub(super) fn sweep(&mut self, shared: &mut Shared, source: u16, id: u32) {
-        self.forget_id(shared, source, id);
+    /// Forgets the routes with this id of sources that are gone: one step of forgetting them.
+    pub(super) fn sweep(&mut self, shared: &mut Shared, id: u32) {
+        for path in self.table.paths(id) {
+            if shared.sources.get(path.source()).is_some_and(|source| source.gone) {
+                self.forget_id(shared, path.source(), id);
+            }
+        }
     }
 
-    /// Runs a source's import policy again over its route with this id.
-    pub(super) fn reimport(&mut self, shared: &mut Shared, source: u16, id: u32) {
+    /// Tells who follows the table about a route originated here, though its path is the same.
+    pub(super) fn touch_local(&mut self, prefix: ipnet::IpNet) {
+        let id = A::from_net(prefix).and_then(|(address, len)| self.table.find(address, len));
+        if let Some(id) = id
+            && self.table.best(id).is_some_and(|best| best.source() == PathSlot::LOCAL)
+        {
+            self.export.touch(id);
+        }
+    }
+
+    /// Runs a source's import policy again over its route with this id. `touch`: tells who follows the table
+    /// though the path is the same.
+    pub(super) fn reimport(&mut self, shared: &mut Shared, source: u16, touch: bool, id: u32) {
         let Some(path) = self.table.path_of(id, source) else { return };
         let received = self.received.get(&(id, source)).copied().unwrap_or(path.attrs);
         let Some(prefix) = self.table.prefix(id) else { return };
         self.learn(shared, source, prefix, received);
+        shared.decoded = Decoded::default();
+        if touch && self.table.best(id).is_some_and(|best| best.source() == source) {
+            self.export.touch(id);
+        }
     }
 
     /// Lets a peer follow the table, again from the start where it already does.
@@ -193,10 +216,17 @@ impl<A: Address> Plane<A> {
         let everything = (0..table.bound()).filter(|&id| table.best(id).is_some()).chain(default);
         let joined = self.export.join(member, key, slot, everything);
         self.owe(joined);
+        self.unpin_default();
     }
 
     /// Sends a peer everything again.
     pub(super) fn refresh(&mut self, member: u16) {
+        if self.export.ask_again(member) {
+            self.start_again(member);
+        }
+    }
+
+    fn start_again(&mut self, member: u16) {
         if let Some((key, slot)) = self.export.place(member) {
             let (key, slot) = (key.clone(), SmallVec::from_slice(slot));
             self.join(member, key, slot);
@@ -208,6 +238,11 @@ impl<A: Address> Plane<A> {
         for id in self.export.leave(member) {
             self.reclaim(id);
         }
+        self.unpin_default();
+    }
+
+    /// Lets the default route's id go, unless some group is told of one whatever the table holds.
+    fn unpin_default(&mut self) {
         if let Some(id) = self.table.find(A::default(), 0)
             && !self.export.originates_default()
         {
@@ -255,6 +290,7 @@ impl<A: Address> Plane<A> {
         loop {
             match self.export.poll(member, limit) {
                 Polled::Encode { group, lane } => self.encode(shared, group, lane),
+                Polled::Idle if self.export.take_again(member) => self.start_again(member),
                 other => return other,
             }
         }
@@ -265,11 +301,11 @@ impl<A: Address> Plane<A> {
         let slot = self.export.first_slot(group, lane);
         let Some((key, place)) = self.export.lane_mut(group, lane) else { return };
         let (key, mut own) = (key.clone(), core::mem::take(place));
-        if own.batch_at >= own.batch.len() {
-            self.sort(shared, &key, group, lane, &mut own);
-        }
-        let mut packer = Packer::new(&key, &slot);
         let mut vacated = Vec::new();
+        if own.batch_at >= own.batch.len() {
+            self.sort(shared, &key, (group, lane), &mut own, &mut vacated);
+        }
+        let mut packer = Packer::new(&key, &slot, own.batch.len() - own.batch_at);
         let mut sending = Sending::default();
         while let Some(&item) = own.batch.get(own.batch_at) {
             if packer.is_full() {
@@ -335,22 +371,25 @@ impl<A: Address> Plane<A> {
                 if fresh {
                     let none = Edits::default();
                     let edits = own.batch_edits.get((edits as usize).wrapping_sub(1)).unwrap_or(&none);
-                    let Some(next_hop) = rewrite::next_hop(set, edits, key) else { return };
                     sending.attributes.clear();
                     let from = shared.sent_from(source);
                     rewrite::attributes(set, edits, key, from, shared.identity, &mut sending.attributes);
-                    (sending.what, sending.next_hop) = (Some(item.what), Some(next_hop));
+                    sending.what = Some(item.what);
+                    sending.next_hop = rewrite::next_hop(set, edits, key);
                 }
                 let audience = if self.export.lane_has(group, lane, source) {
                     Audience::Except(source)
                 } else {
                     Audience::All
                 };
-                let Some(next_hop) = sending.next_hop else { return };
-                if packer.announce(address, len, audience, &sending.attributes, next_hop, fresh) {
+                let sent = sending.next_hop.is_some_and(|next_hop| {
+                    packer.announce(address, len, audience, &sending.attributes, next_hop, fresh)
+                });
+                if sent {
                     own.advertised.insert(item.id);
                 } else if own.advertised.remove(item.id) {
-                    // Its attributes do not fit a message: what was there before must not stay.
+                    // The session can carry no next hop of it, or its attributes do not fit a message: what
+                    // was there before must not stay.
                     sending.what = None;
                     packer.withdraw(address, len, Audience::All);
                     vacated.push(item.id);
@@ -359,8 +398,15 @@ impl<A: Address> Plane<A> {
         }
     }
 
-    /// Turns what is pending into a sorted batch.
-    fn sort(&self, shared: &Shared, key: &GroupKey, group: usize, lane: usize, own: &mut Lane) {
+    /// Turns what is pending into a sorted batch. What turns out to be owed no more goes to `vacated`.
+    fn sort(
+        &self,
+        shared: &Shared,
+        key: &GroupKey,
+        (group, lane): (usize, usize),
+        own: &mut Lane,
+        vacated: &mut Vec<u32>,
+    ) {
         let mut batch = Vec::with_capacity(own.pending.len());
         let mut edits = EditsIndex::default();
         let mut decoded = Decoded::default();
@@ -382,6 +428,7 @@ impl<A: Address> Plane<A> {
                     });
                 }
                 None if advertised => batch.push(Item { what: What::Withdraw, id }),
+                None if self.table.is_vacant(id) => vacated.push(id),
                 None => {}
             }
         }
@@ -400,10 +447,35 @@ impl<A: Address> Plane<A> {
     ) -> Option<Exported> {
         let (address, len) = self.table.prefix(id)?;
         if key.default_originate && len == 0 {
-            let (source, attrs) = (PathSlot::LOCAL, shared.default_route);
-            return Some(Exported { source, attrs, edits: Edits::default() });
+            let (source, attrs, edits) = (PathSlot::LOCAL, shared.default_route, Edits::default());
+            // Over IPv6 there may be no next hop for it.
+            rewrite::next_hop(shared.attrs.get(attrs)?, &edits, key)?;
+            return Some(Exported { source, attrs, edits });
         }
         let best = self.table.best(id)?;
+        let (source, attrs) = (best.source(), best.attrs);
+        let exported = |edits| Exported { source, attrs, edits };
+        // Without rules, the prefix does not matter: neighbouring prefixes often share the answer.
+        let memo = !matches!(key.filter, Filter::Rules(_));
+        if memo && let Some((_, told)) = decoded.told.filter(|(last, _)| *last == best) {
+            return told.then(|| exported(Edits::default()));
+        }
+        let edits = self.exported_edits(shared, key, (address, len), best, decoded);
+        if memo {
+            decoded.told = Some((best, edits.is_some()));
+        }
+        edits.map(exported)
+    }
+
+    /// What export policy makes of a best path; `None`: it is not told.
+    fn exported_edits(
+        &self,
+        shared: &Shared,
+        key: &GroupKey,
+        (address, len): (A, u8),
+        best: PathSlot,
+        decoded: &mut Decoded,
+    ) -> Option<Edits> {
         let (source, attrs) = (best.source(), best.attrs);
         let set = shared.attrs.get(attrs)?;
         let from = shared.sources.get(source);
@@ -440,15 +512,20 @@ impl<A: Address> Plane<A> {
             }
         };
         rewrite::next_hop(set, &edits, key)?;
-        Some(Exported { source, attrs, edits })
+        Some(edits)
     }
 
     /// Prefixes a member has been told and not been told to forget.
     pub(super) fn advertised(&self, member: u16) -> u32 {
         let Some(advertised) = self.export.advertised(member) else { return 0 };
+        // Its own routes it is not told, but for a default route that stands for another.
+        let default = self.export.place(member).is_some_and(|(key, _)| key.default_originate);
+        let default = self.table.find(A::default(), 0).filter(|_| default);
         let count = advertised
             .iter()
-            .filter(|&id| self.table.best(id).is_none_or(|best| best.source() != member))
+            .filter(|&id| {
+                Some(id) == default || self.table.best(id).is_none_or(|best| best.source() != member)
+            })
             .count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
@@ -471,8 +548,10 @@ pub(super) struct Exported {
 }
 
 /// The set decoded last: neighbouring prefixes often share one.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Decoded {
+    /// The path asked for last, and whether it is told.
+    told: Option<(PathSlot, bool)>,
     last: Option<(AttrId, PathAttributes)>,
 }
 
@@ -524,7 +603,8 @@ impl Shared {
         received: AttrId,
     ) -> (PathSlot, bool) {
         let accept = |excluded| (PathSlot::new(source, received, excluded), false);
-        let (Some(from), Some(set)) = (self.sources.get(source), self.attrs.get(received)) else {
+        let Self { sources, attrs, identity, next_hops, decoded, .. } = self;
+        let (Some(from), Some(set)) = (sources.get(source), attrs.get(received)) else {
             return accept(false);
         };
         if from.enforce_first_as && set.first_as != from.asn.0 {
@@ -540,7 +620,7 @@ impl Shared {
                     source: route_source(set.class),
                     origination: None,
                     next_hop: set.next_hop(),
-                    attributes: &set.decode(),
+                    attributes: decoded.of(received, || set.decode()),
                 };
                 match policy.apply(&view) {
                     (Verdict::Reject, _) => return accept(true),
@@ -549,7 +629,11 @@ impl Shared {
                 }
             }
         };
-        match self.attrs.edited(received, &edits, self.identity) {
+        // A loop stays one, whatever policy makes of it: it is kept as it came.
+        if set.facts.has(Facts::AS_LOOP | Facts::REFLECTION_LOOP) {
+            return accept(false);
+        }
+        match attrs.edited(received, &edits, *identity, |address| next_hops.metric(address)) {
             Some(edited) => (PathSlot::new(source, edited, false), true),
             None => accept(true),
         }

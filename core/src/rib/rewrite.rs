@@ -8,8 +8,8 @@ use super::{
     export::GroupKey,
 };
 use crate::{
+    facts::NextHopMode,
     policy::Edits,
-    speaker::NextHopMode,
     wire::{
         Asn, Family, NextHop, RouterId, SessionKind,
         attr::{self, AsPath, Propagation, RawAttribute, RawAttributes, Segment, SegmentKind, code, flag},
@@ -165,6 +165,7 @@ impl Writer<'_> {
             code::MULTI_EXIT_DISC if keep_med => attr::write(raw.flags, raw.code, raw.value, out),
             code::MULTI_EXIT_DISC => {}
             code::AGGREGATOR if !self.key.four_octet_as => aggregator(raw, out),
+            code::EXTENDED_COMMUNITIES if !internal => transitive_communities(raw, out),
             code::CLUSTER_LIST if self.reflecting => {
                 let mut value = self.identity.cluster_id.0.to_be_bytes().to_vec();
                 value.extend_from_slice(raw.value);
@@ -240,6 +241,20 @@ fn narrow_as_path(path: &[u8], out: &mut Vec<u8>) {
         let mut value = Vec::new();
         AsPath { segments }.encode(&mut value);
         attr::write(flag::OPTIONAL | flag::TRANSITIVE, code::AS4_PATH, &value, out);
+    }
+}
+
+/// Extended communities that may leave the AS (RFC 4360 §6): those without the non-transitive bit.
+fn transitive_communities(raw: RawAttribute<'_>, out: &mut Vec<u8>) {
+    const NON_TRANSITIVE: u8 = 0x40;
+    let stays = |community: &[u8]| community.first().is_some_and(|kind| kind & NON_TRANSITIVE != 0);
+    if !raw.value.chunks(8).any(stays) {
+        return attr::write(raw.flags, raw.code, raw.value, out);
+    }
+    let value: Vec<u8> =
+        raw.value.chunks(8).filter(|community| !stays(community)).flatten().copied().collect();
+    if !value.is_empty() {
+        attr::write(raw.flags, raw.code, &value, out);
     }
 }
 

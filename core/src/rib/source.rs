@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use super::{export::Filter, table::PathSlot};
 use crate::{
-    speaker::{NeighborKey, PeerId, RouteCounts},
+    facts::{NeighborKey, PeerId, RouteCounts},
     wire::{Asn, Family, RouterId, SessionKind},
 };
 

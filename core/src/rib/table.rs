@@ -292,6 +292,11 @@ impl<A: Address> Table<A> {
         }
     }
 
+    /// Whether it is kept without a path.
+    pub(super) fn is_pinned(&self, id: u32) -> bool {
+        self.destinations.get(id).is_some_and(|it| it.flags & Destination::<A>::PINNED != 0)
+    }
+
     #[inline]
     pub(super) fn prefix(&self, id: u32) -> Option<(A, u8)> {
         let it = self.destinations.get(id).filter(|it| it.flags & Destination::<A>::LIVE != 0)?;

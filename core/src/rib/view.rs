@@ -14,7 +14,7 @@ use super::{
     table::{Address, PathSlot},
 };
 use crate::{
-    speaker::{NeighborKey, PeerId, SourceId},
+    facts::{NeighborKey, PeerId, SourceId},
     wire::{Family, NextHop, RouterId, SessionKind, attr::PathAttributes},
 };
 

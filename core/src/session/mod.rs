@@ -20,7 +20,7 @@ use core::time::Duration;
 pub use negotiate::{Negotiated, SessionConfig};
 
 use crate::{
-    speaker::{DownReason, MessageCounts},
+    facts::{DownReason, MessageCounts},
     time::Instant,
     wire::{
         Frame, KEEPALIVE, MAX_EXTENDED_LEN, MAX_LEN, MessageError, MessageKind, Notification, Open,

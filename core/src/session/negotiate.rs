@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use crate::{
-    speaker::PeerAs,
+    facts::PeerAs,
     wire::{Afi, Asn, Capability, Family, Notification, Open, RouterId, SessionKind},
 };
 

@@ -114,23 +114,28 @@ impl Speaker {
     ) -> ConnId {
         let id = ConnId(self.next_conn);
         self.next_conn += 1;
-        match self.admit(now, remote, local, interface) {
-            Ok(peer) => self.open_session(now, id, peer, Role::Incoming, remote, local),
+        match self.admit(remote, local, interface) {
+            Ok((peer, earlier)) => {
+                self.open_session(now, id, peer, Role::Incoming, remote, local);
+                // The peer has the new connection by now: a peer of a range stays.
+                if let Some(earlier) = earlier {
+                    self.end_session(now, earlier, cease(subcode::COLLISION));
+                }
+            }
             Err(notification) => self.refuse(id, remote, local, &notification),
         }
         id
     }
 
-    /// Whose connection this is, if anybody's and if now.
+    /// Whose connection this is, if anybody's and if now, and which earlier one it takes the place of.
     fn admit(
         &mut self,
-        now: Instant,
         remote: SocketAddr,
         local: SocketAddr,
         interface: Option<&str>,
-    ) -> Result<PeerId, Notification> {
+    ) -> Result<(PeerId, Option<ConnId>), Notification> {
         let rejected = || cease(subcode::REJECTED);
-        let id = self.match_peer(remote.ip(), interface).ok_or_else(rejected)?;
+        let id = self.match_peer(remote.ip(), local.ip(), interface).ok_or_else(rejected)?;
         let peer = self.peers.get(&id).ok_or_else(rejected)?;
         if peer.config.local_address.is_some_and(|address| address != local.ip()) {
             return Err(rejected());
@@ -142,18 +147,16 @@ impl Speaker {
         if peer.conns().any(|conn| self.is_established(conn)) {
             return Err(cease(subcode::COLLISION));
         }
-        if let Some(earlier) = peer.slot(Role::Incoming) {
-            // A peer that connects again has lost its first connection, unless that has got somewhere.
-            if self.session(earlier).is_some_and(|session| session.negotiated().is_some()) {
-                return Err(cease(subcode::COLLISION));
-            }
-            self.end_session(now, earlier, cease(subcode::COLLISION));
+        // A peer that connects again has lost its first connection, unless that has got somewhere.
+        let earlier = peer.slot(Role::Incoming);
+        if earlier.and_then(|earlier| self.negotiated(earlier)).is_some() {
+            return Err(cease(subcode::COLLISION));
         }
-        Ok(id)
+        Ok((id, earlier))
     }
 
     /// The neighbour that a remote address belongs to: by interface, by address, by range.
-    fn match_peer(&mut self, remote: IpAddr, interface: Option<&str>) -> Option<PeerId> {
+    fn match_peer(&mut self, remote: IpAddr, local: IpAddr, interface: Option<&str>) -> Option<PeerId> {
         let by_interface = interface
             .and_then(|name| self.keys.get(&NeighborKey::Interface(name.to_string())))
             .filter(|id| {
@@ -168,13 +171,15 @@ impl Speaker {
             _ => None,
         });
         let (_, range) = ranges.max_by_key(|(len, _)| *len)?;
-        self.create_dynamic(range, remote)
+        self.create_dynamic(range, remote, local)
     }
 
     /// A peer for a connection that came out of a range.
-    fn create_dynamic(&mut self, range: PeerId, remote: IpAddr) -> Option<PeerId> {
+    fn create_dynamic(&mut self, range: PeerId, remote: IpAddr, local: IpAddr) -> Option<PeerId> {
         let known = self.peers.values().filter(|peer| peer.range.is_some()).count();
-        let pattern = self.peers.get(&range).filter(|peer| !peer.config.shutdown)?;
+        let pattern = self.peers.get(&range).filter(|peer| {
+            !peer.config.shutdown && peer.config.local_address.is_none_or(|address| address == local)
+        })?;
         if self.stopped || known >= self.limits().dynamic_peers {
             return None;
         }
@@ -211,6 +216,7 @@ impl Speaker {
 
     /// A connection that [`Action::Connect`] asked for is open.
     pub fn handle_connected(&mut self, now: Instant, conn: ConnId, local: SocketAddr) {
+        self.latest = now;
         let connecting = self
             .conns
             .get(&conn)
@@ -236,7 +242,9 @@ impl Speaker {
         remote: SocketAddr,
         local: SocketAddr,
     ) {
-        let Some(config) = self.session_config(peer) else { return };
+        let Some(config) = self.session_config(peer) else {
+            return self.refuse(id, remote, local, &cease(subcode::REJECTED));
+        };
         let session = Session::new(now, config);
         let state = ConnState::Session(Box::new(session));
         self.conns.insert(id, Conn::new(Some(peer), role, state, remote, Some(local)));
@@ -281,6 +289,13 @@ impl Speaker {
 
     pub(super) fn is_established(&self, id: ConnId) -> bool {
         self.session(id).is_some_and(|session| matches!(session.state(), SessionState::Established(_)))
+    }
+
+    /// Whether a connection waits in OpenConfirm for nothing but another one.
+    pub(super) fn is_confirmed(&self, id: ConnId) -> bool {
+        self.session(id).is_some_and(|session| {
+            matches!(session.state(), SessionState::OpenConfirm { confirmed: true, .. })
+        })
     }
 
     /// Which of a peer's two connections is to survive, by what one OPEN said.
@@ -457,7 +472,9 @@ impl Speaker {
         let Some(peer_id) = peer_id else { return };
         let jitter = self.random16();
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        peer.set_slot(role, None);
+        if peer.slot(role) == Some(id) {
+            peer.set_slot(role, None);
+        }
         peer.received.add(&session.received);
         peer.sent.add(&session.sent);
         peer.last_error = Some(reason.clone());
@@ -465,9 +482,10 @@ impl Speaker {
         if source.is_some() {
             peer.dropped += 1;
             peer.since = Some(now);
+            peer.last_reset = Some(reason.clone());
         }
-        let rival = peer.slot(role.other());
-        if rival.is_none() && !matches!(peer.transport, Transport::Connect { .. }) {
+        let others: Vec<ConnId> = peer.conns().collect();
+        if others.is_empty() && !matches!(peer.transport, Transport::Connect { .. }) {
             let timers = &peer.config.timers;
             let retry = match &reason {
                 _ if source.is_some() => None,
@@ -492,18 +510,12 @@ impl Speaker {
             Event::AttemptFailed { peer: peer_id, key: key.clone(), reason }
         });
         self.schedule_peer(peer_id);
-        match rival {
-            // The one that waited for this one need not any more.
-            Some(rival) => {
-                let confirmed = self.session(rival).is_some_and(|session| {
-                    matches!(session.state(), SessionState::OpenConfirm { confirmed: true, .. })
-                });
-                if confirmed {
-                    self.establish(now, rival);
-                }
-            }
-            None if dynamic => self.remove_peer(peer_id),
-            None => {}
+        if others.is_empty() && dynamic {
+            self.remove_peer(peer_id);
+        }
+        // The one that waited for this one need not any more.
+        if let Some(waiting) = others.into_iter().find(|&conn| self.is_confirmed(conn)) {
+            self.establish(now, waiting);
         }
     }
 
@@ -520,10 +532,9 @@ impl Speaker {
 
     /// A connection is gone, or could not be opened.
     pub fn handle_closed(&mut self, now: Instant, conn: ConnId, reason: CloseReason) {
-        let Some(it) = self.conns.get(&conn) else {
-            self.late_inputs += 1;
-            return;
-        };
+        self.latest = now;
+        // A connection that this end closed is forgotten as soon as its last octets are taken.
+        let Some(it) = self.conns.get(&conn) else { return };
         let peer = it.peer;
         match it.state {
             ConnState::Session(_) => self.session_down(now, conn, DownReason::Transport(reason)),
@@ -565,6 +576,13 @@ impl Speaker {
         }
         peer.link_local = link_local;
         // A session goes on until its own timers end it; what is being opened goes to the wrong address.
+        self.dial_again(now, id);
+    }
+
+    /// Where or whether a peer dials is another question now: what is being opened is given up, and a peer
+    /// without a connection starts again.
+    pub(super) fn dial_again(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Transport::Connect { conn, .. } = peer.transport {
             peer.transport = Transport::Active { retry: None };
             self.give_up(conn);
@@ -580,6 +598,7 @@ impl Speaker {
 
     /// Ends a neighbour's session with Cease 6/4 and starts it again.
     pub fn reset(&mut self, now: Instant, key: &NeighborKey) {
+        self.latest = now;
         let Some(&id) = self.keys.get(key) else { return };
         self.end_all(now, id, &cease(subcode::RESET));
         if self.peers.contains_key(&id) {
@@ -596,9 +615,9 @@ impl Speaker {
             self.give_up(conn);
         }
         let Some(peer) = self.peers.get(&id) else { return };
-        // First those that are not established: the end of a rival would establish them.
+        // First one that waits: the end of its rival would establish it.
         let mut conns: Vec<ConnId> = peer.conns().collect();
-        conns.sort_by_key(|&conn| self.is_established(conn));
+        conns.sort_by_key(|&conn| !self.is_confirmed(conn));
         for conn in conns {
             if let Some(reason) =
                 self.session_mut(conn).and_then(|session| session.close(notification.clone()))

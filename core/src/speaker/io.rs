@@ -7,31 +7,12 @@ use core::{
     time::Duration,
 };
 
-use super::{NeighborKey, SocketOptions};
 use crate::{
+    facts::{ConnId, DownReason, MessageCounts, NeighborKey, PeerId, RouteCounts},
+    intent::SocketOptions,
     time::Instant,
-    wire::{Asn, Capability, Family, Notification, RouterId, attr::AttributeFault},
+    wire::{Asn, Capability, Family, RouterId, attr::AttributeFault},
 };
-
-/// A TCP connection, from the action or the call that makes it until it is closed. Never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub(crate) u64);
-
-impl fmt::Display for ConnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connection {}", self.0)
-    }
-}
-
-/// A neighbour for as long as it is configured. Never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub(crate) u32);
-
-impl fmt::Display for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "peer {}", self.0)
-    }
-}
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,62 +46,6 @@ pub enum Action {
     /// Write what `poll_transmit` still returns, then close. `handle_closed` need not be called and does
     /// no harm. A connection still being opened is given up.
     Close(ConnId),
-}
-
-/// Why a connection is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// It could not be opened: refused.
-    Refused,
-    /// It could not be opened: no answer in time.
-    TimedOut,
-    /// It could not be opened: no route, no such interface, no permission.
-    Unreachable,
-    /// The peer closed it.
-    Closed,
-    /// The peer or the network reset it.
-    Reset,
-    /// Something else went wrong on this side.
-    Failed,
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "connection refused",
-            Self::TimedOut => "connection timed out",
-            Self::Unreachable => "peer unreachable",
-            Self::Closed => "connection closed by the peer",
-            Self::Reset => "connection reset",
-            Self::Failed => "connection failed",
-        })
-    }
-}
-
-/// Why a session ended or did not come up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DownReason {
-    /// The peer sent this NOTIFICATION.
-    Received(Notification),
-    /// This NOTIFICATION was sent to the peer.
-    Sent(Notification),
-    /// The transport went away.
-    Transport(CloseReason),
-    /// Writing made no progress (RFC 9687).
-    SendHoldTimerExpired,
-}
-
-impl fmt::Display for DownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Received(notification) => write!(f, "received {notification}"),
-            Self::Sent(notification) => write!(f, "sent {notification}"),
-            Self::Transport(reason) => fmt::Display::fmt(reason, f),
-            Self::SendHoldTimerExpired => f.write_str("send hold timer expired"),
-        }
-    }
 }
 
 /// What happened, for logs, metrics and people. Losing one loses no state.
@@ -179,18 +104,6 @@ pub enum Event {
     },
 }
 
-/// Whether a next hop can be reached, and at which cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reachability {
-    /// It can, at this IGP metric. Lower is nearer.
-    Reachable {
-        /// The metric.
-        metric: u32,
-    },
-    /// It cannot: routes through it are not used.
-    Unreachable,
-}
-
 /// The state of a neighbour (RFC 4271 §8.2.2): of its connection that is furthest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PeerState {
@@ -221,17 +134,6 @@ impl fmt::Display for PeerState {
     }
 }
 
-/// How many of a neighbour's routes there are in one family.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct RouteCounts {
-    /// Received and not withdrawn.
-    pub received: u32,
-    /// Of these, past the import policy and loop checks.
-    pub accepted: u32,
-    /// Announced to it and not withdrawn.
-    pub advertised: u32,
-}
-
 /// What is negotiated on a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionInfo {
@@ -255,37 +157,6 @@ pub struct SessionInfo {
     pub keepalive: Duration,
     /// Families both sides offered.
     pub families: Vec<Family>,
-}
-
-/// Messages counted on a neighbour since it was configured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct MessageCounts {
-    /// OPENs.
-    pub opens: u64,
-    /// UPDATEs.
-    pub updates: u64,
-    /// NOTIFICATIONs.
-    pub notifications: u64,
-    /// KEEPALIVEs.
-    pub keepalives: u64,
-    /// ROUTE-REFRESHes.
-    pub refreshes: u64,
-}
-
-impl MessageCounts {
-    /// Adds another session's.
-    pub(crate) const fn add(&mut self, other: &Self) {
-        self.opens += other.opens;
-        self.updates += other.updates;
-        self.notifications += other.notifications;
-        self.keepalives += other.keepalives;
-        self.refreshes += other.refreshes;
-    }
-
-    /// All of them.
-    pub const fn total(&self) -> u64 {
-        self.opens + self.updates + self.notifications + self.keepalives + self.refreshes
-    }
 }
 
 /// A neighbour as it stands, for tables and metrics.
@@ -317,6 +188,8 @@ pub struct NeighborStatus {
     pub established: u64,
     /// Established sessions that ended.
     pub dropped: u64,
+    /// Why the last established session ended.
+    pub last_reset: Option<DownReason>,
     /// Why the last session or attempt ended.
     pub last_error: Option<DownReason>,
 }

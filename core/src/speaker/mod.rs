@@ -1,17 +1,15 @@
 //! The facade: one BGP speaker as a value.
 //!
-//! Here sessions, peers and the table meet, and nowhere else. The files: [`desired`](Desired) and `io` are
-//! what goes in and out; `reconcile` makes the speaker what is desired; `connect` gets connections and
+//! Here sessions, peers and the table meet, and nowhere else. The files: `io` is what
+//! goes in and out besides bytes; `reconcile` makes the speaker what is desired; `connect` gets connections and
 //! gives them up; `transfer` moves octets; `status` shows.
 
 mod connect;
-mod desired;
 mod io;
 mod reconcile;
 mod status;
 mod timers;
 mod transfer;
-mod validate;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -22,16 +20,16 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-pub use desired::{
-    Change, Cost, Desired, Fault, Faults, Limits, Neighbor, NeighborKey, NextHopMode, Origination, PeerAs,
-    Plan, SocketOptions, SourceId, Timers,
-};
-pub use io::{
-    Action, CloseReason, ConnId, ConnectTarget, DownReason, Event, MessageCounts, NeighborStatus, PeerId,
-    PeerState, Reachability, RouteCounts, SessionInfo,
-};
+pub use io::{Action, ConnectTarget, Event, NeighborStatus, PeerState, SessionInfo};
 use timers::TimerQueue;
 
+pub use crate::{
+    facts::{
+        CloseReason, ConnId, DownReason, MessageCounts, NeighborKey, NextHopMode, Origination, PeerAs,
+        PeerId, Reachability, RouteCounts, SourceId,
+    },
+    intent::{Change, Cost, Desired, Fault, Faults, Limits, Neighbor, Plan, SocketOptions, Timers},
+};
 use crate::{
     peer::{Peer, Role},
     rib::Rib,
@@ -59,9 +57,11 @@ pub struct Speaker {
     events: VecDeque<Event>,
     events_lost: u64,
     late_inputs: u64,
+    /// The moment of the last call that named one: what a call that names none takes for now.
+    latest: Instant,
     random: u64,
     next_conn: u64,
-    next_peer: u32,
+    next_peer: u64,
     held: bool,
     stopped: bool,
 }
@@ -118,6 +118,7 @@ impl Speaker {
             events: VecDeque::new(),
             events_lost: 0,
             late_inputs: 0,
+            latest: now,
             random: word,
             next_conn: 0,
             next_peer: 0,
@@ -148,13 +149,15 @@ impl Speaker {
     }
 
     /// Whether a next hop can be reached. Where nobody says, it can, at metric 0.
-    pub fn handle_next_hop(&mut self, _now: Instant, address: IpAddr, reach: Reachability) {
+    pub fn handle_next_hop(&mut self, now: Instant, address: IpAddr, reach: Reachability) {
+        self.latest = now;
         self.rib.next_hop(address, reach);
     }
 
     /// Does up to `budget` steps of long work, such as forgetting a peer's million routes. `true`: more
     /// is waiting, call again soon.
-    pub fn work(&mut self, _now: Instant, budget: usize) -> bool {
+    pub fn work(&mut self, now: Instant, budget: usize) -> bool {
+        self.latest = now;
         let more = self.rib.work(budget);
         self.wake_all();
         more

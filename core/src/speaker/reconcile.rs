@@ -9,8 +9,13 @@ use super::{
     Change, ConnId, Cost, Desired, Faults, Neighbor, NeighborKey, Origination, PeerId, Plan, SourceId,
     Speaker,
     connect::{cease, cease_with_text, subcode},
+    transfer::prefix_limit,
 };
-use crate::{peer::Transport, rib::Filter, time::Instant};
+use crate::{
+    peer::{Peer, Transport},
+    rib::Filter,
+    time::Instant,
+};
 
 impl Speaker {
     /// What [`Speaker::reconcile`] would do, or every fault of `desired`.
@@ -61,6 +66,7 @@ impl Speaker {
 
     /// Makes the speaker what `desired` says. With faults, nothing changes.
     pub fn reconcile(&mut self, now: Instant, desired: &Desired) -> Result<Plan, Faults> {
+        self.latest = now;
         let plan = self.plan(desired)?;
         if plan.is_empty() {
             return Ok(plan);
@@ -179,10 +185,14 @@ impl Speaker {
                     }
                 }
                 Cost::Refresh => self.reevaluate(id, fields),
-                Cost::None => {
-                    if fields.contains(&"passive") {
-                        self.retry_transport(now, id);
-                    }
+                Cost::None => {}
+            }
+            if cost < Cost::Reset {
+                if fields.contains(&"passive") {
+                    self.dial_again(now, id);
+                }
+                if fields.contains(&"prefix_limit") {
+                    self.enforce_limit(now, id);
                 }
             }
         }
@@ -210,24 +220,20 @@ impl Speaker {
         }
     }
 
-    /// A peer that waits may have to dial now, or not to.
-    fn retry_transport(&mut self, now: Instant, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if let Transport::Connect { conn, .. } = peer.transport {
-            peer.transport = Transport::Active { retry: None };
-            self.give_up(conn);
-        }
-        let waiting = self.peers.get(&id).is_some_and(|peer| {
-            matches!(peer.transport, Transport::Active { .. }) && peer.conns().next().is_none()
-        });
-        if waiting {
-            self.start(now, id);
+    /// A lower prefix limit holds for what was announced already.
+    fn enforce_limit(&mut self, now: Instant, id: PeerId) {
+        let conns: Vec<ConnId> = self.peers.get(&id).into_iter().flat_map(Peer::conns).collect();
+        for conn in conns {
+            if let Some((family, limit)) = self.over_limit(conn) {
+                self.end_session(now, conn, prefix_limit(family, limit));
+            }
         }
     }
 
     /// Ends the hold: until now nothing is announced and no End-of-RIB is sent, so that the sources of
     /// routes can become complete first.
     pub fn release(&mut self, now: Instant) {
+        self.latest = now;
         if !core::mem::take(&mut self.held) {
             return;
         }
@@ -242,6 +248,7 @@ impl Speaker {
     /// Ends all sessions with Cease 6/2 and starts none until the next [`Speaker::reconcile`] that
     /// changes something. `text` is sent as the reason (RFC 9003).
     pub fn shutdown(&mut self, now: Instant, text: &str) {
+        self.latest = now;
         self.stopped = true;
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {

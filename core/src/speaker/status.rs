@@ -70,6 +70,7 @@ impl Speaker {
             routes,
             established: peer.established,
             dropped: peer.dropped,
+            last_reset: peer.last_reset.clone(),
             last_error: peer.last_error.clone(),
         }
     }

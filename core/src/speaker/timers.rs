@@ -67,6 +67,7 @@ impl Speaker {
     /// Time has come to `now`: call it when [`Speaker::poll_timeout`] is reached. Early or repeated calls
     /// change nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.latest = now;
         while let Some(owner) = self.timers.pop(now) {
             match owner {
                 Owner::Conn(id) => self.conn_timeout(now, id),

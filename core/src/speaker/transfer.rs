@@ -22,6 +22,7 @@ use crate::{
 impl Speaker {
     /// Bytes came in, in any pieces.
     pub fn handle_bytes(&mut self, now: Instant, conn: ConnId, data: &[u8]) {
+        self.latest = now;
         let Some(it) = self.conns.get_mut(&conn) else {
             self.late_inputs += 1;
             return;
@@ -89,10 +90,7 @@ impl Speaker {
     /// A connection that waits for another to win a collision (RFC 4271 §6.8), and on which routes arrive:
     /// the peer has established it, so it has given up the other, which only has not been heard of yet.
     fn implied(&mut self, now: Instant, conn: ConnId, kind: MessageKind) {
-        let waits = self.session(conn).is_some_and(|session| {
-            matches!(session.state(), SessionState::OpenConfirm { confirmed: true, .. })
-        });
-        if waits && matches!(kind, MessageKind::Update | MessageKind::RouteRefresh) {
+        if self.is_confirmed(conn) && matches!(kind, MessageKind::Update | MessageKind::RouteRefresh) {
             self.establish(now, conn);
         }
     }
@@ -120,7 +118,12 @@ impl Speaker {
         };
         let Some(negotiated) = session.negotiated() else { return };
         if let Some(family) = update.end_of_rib() {
-            return self.event(Event::EndOfRib { peer, family });
+            let event = Event::EndOfRib { peer, family };
+            // A peer that repeats itself crowds nobody out.
+            if self.events.back() != Some(&event) {
+                self.event(event);
+            }
+            return;
         }
         let context = LearnContext {
             attributes: AttributeContext { four_octet_as: negotiated.four_octet_as, kind: negotiated.kind },
@@ -146,7 +149,7 @@ impl Speaker {
     }
 
     /// The family in which a session has announced more prefixes than it may, and the limit.
-    fn over_limit(&self, id: ConnId) -> Option<(Family, u32)> {
+    pub(super) fn over_limit(&self, id: ConnId) -> Option<(Family, u32)> {
         let conn = self.conns.get(&id)?;
         let peer = self.peers.get(&conn.peer?)?;
         let limit = peer.config.prefix_limit.unwrap_or_else(|| self.limits().prefixes_per_neighbor);
@@ -204,6 +207,7 @@ impl Speaker {
         if let Some(it) = self.conns.get_mut(&conn) {
             it.signalled = false;
         }
+        self.latest = now;
         self.wake_all();
         None
     }
@@ -238,12 +242,8 @@ impl Speaker {
     /// Tells the runtime of every connection that the table has something for.
     pub(super) fn wake_all(&mut self) {
         for source in self.rib.take_woken() {
-            if let Some(&conn) = self.sources.get(&source)
-                && let Some(it) = self.conns.get_mut(&conn)
-                && !it.signalled
-            {
-                it.signalled = true;
-                self.actions.push_back(Action::Writable(conn));
+            if let Some(&conn) = self.sources.get(&source) {
+                self.wake(self.latest, conn);
             }
         }
     }
@@ -290,7 +290,7 @@ fn count_messages(octets: &[u8]) -> u64 {
 }
 
 /// Cease 6/1 with the family and the limit (RFC 4486 §4).
-fn prefix_limit(family: Family, limit: u32) -> Notification {
+pub(super) fn prefix_limit(family: Family, limit: u32) -> Notification {
     let mut notification = cease(subcode::PREFIX_LIMIT);
     notification.data.extend_from_slice(&family.afi.0.to_be_bytes());
     notification.data.push(family.safi.0);

@@ -13,12 +13,14 @@
 //! learns: `+` for a route that is new or has changed, `-` for one that is gone.
 
 mod args;
+mod report;
+mod threads;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, RandomState},
-    io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    io,
+    net::{Shutdown, TcpListener, TcpStream},
     process::ExitCode,
     sync::{
         Arc,
@@ -30,30 +32,20 @@ use std::{
 
 use args::Args;
 use bytes::Bytes;
-use ipnet::IpNet;
 use peerage_core::{
     Speaker,
     policy::Policy,
-    rib::PathOrigin,
-    speaker::{Action, CloseReason, ConnId, Desired, Event, Faults, Neighbor, NeighborKey, PeerAs},
+    speaker::{Action, ConnId, Desired, Faults, Neighbor, NeighborKey, PeerAs},
     time,
-    wire::{Family, attr::PathAttributes},
+    wire::attr::PathAttributes,
 };
+use report::{Shown, say, tell};
+use threads::{Fact, accept, addresses, read, reason, write};
 
 /// How long a connection that is closed may take to deliver its last words.
 const LINGER: Duration = Duration::from_secs(5);
 /// How long TCP may take to connect.
 const CONNECT: Duration = Duration::from_secs(20);
-const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
-
-/// What the threads tell the owner of the speaker.
-enum Fact {
-    Accepted(TcpStream),
-    Connected(ConnId, io::Result<TcpStream>),
-    Bytes(ConnId, Vec<u8>),
-    Written(ConnId),
-    Closed(ConnId, CloseReason),
-}
 
 /// An open connection.
 struct Link {
@@ -71,9 +63,7 @@ struct Daemon {
     facts: SyncSender<Fact>,
     connecting: BTreeSet<ConnId>,
     links: BTreeMap<ConnId, Link>,
-    /// What was learned when it was last printed, and the table's version then.
-    shown: BTreeMap<IpNet, String>,
-    version: [u64; 2],
+    shown: Shown,
 }
 
 fn main() -> ExitCode {
@@ -138,8 +128,8 @@ impl Daemon {
         let mut speaker = Speaker::new(seed, now);
         speaker.reconcile(now, &desired(args))?;
         speaker.release(now);
-        let (connecting, links, shown) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { speaker, start, facts, connecting, links, shown, version: [0; 2] })
+        let (connecting, links) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Self { speaker, start, facts, connecting, links, shown: Shown::default() })
     }
 
     /// The run loop.
@@ -156,7 +146,7 @@ impl Daemon {
             let fact = if fact.is_some() || more {
                 fact
             } else {
-                self.show()?;
+                self.shown.update(self.speaker.rib())?;
                 facts.recv_timeout(self.until_timeout()).ok()
             };
             if let Some(fact) = fact {
@@ -261,114 +251,4 @@ impl Daemon {
         thread::spawn(move || write(conn, &writing, &chunks, &facts));
         self.links.insert(conn, Link { stream, writer, writing: false, closing: false });
     }
-
-    /// Prints what has changed among the best routes that were learned.
-    fn show(&mut self) -> io::Result<()> {
-        let rib = self.speaker.rib();
-        let version = FAMILIES.map(|family| rib.version(family));
-        if version == self.version {
-            return Ok(());
-        }
-        let mut learned = BTreeMap::new();
-        for route in FAMILIES.into_iter().flat_map(|family| rib.routes(family)) {
-            if let Some((best, next_hop)) = route.best().and_then(|best| Some((best, best.next_hop?)))
-                && matches!(best.origin, PathOrigin::Peer { .. })
-            {
-                learned.insert(route.prefix, format!("via {next_hop}, AS path {}", best.attributes.as_path));
-            }
-        }
-        for prefix in self.shown.keys().filter(|prefix| !learned.contains_key(prefix)) {
-            say(format_args!("- {prefix}"))?;
-        }
-        for (prefix, how) in learned.iter().filter(|(prefix, how)| self.shown.get(prefix) != Some(how)) {
-            say(format_args!("+ {prefix} {how}"))?;
-        }
-        (self.shown, self.version) = (learned, version);
-        Ok(())
-    }
-}
-
-/// Accepts connections for as long as there is a daemon.
-fn accept(listener: &TcpListener, facts: &SyncSender<Fact>) {
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => {
-                if facts.send(Fact::Accepted(stream)).is_err() {
-                    return;
-                }
-            }
-            // Out of descriptors, most likely: that passes.
-            Err(_) => thread::sleep(Duration::from_millis(100)),
-        }
-    }
-}
-
-/// Reads a connection to its end.
-fn read(conn: ConnId, mut stream: &TcpStream, facts: &SyncSender<Fact>) {
-    let mut buffer = vec![0; 65_536];
-    let reason = loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => break CloseReason::Closed,
-            Ok(length) => {
-                let bytes = buffer.get(..length).unwrap_or_default().to_vec();
-                if facts.send(Fact::Bytes(conn, bytes)).is_err() {
-                    return;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => break reason(&error),
-        }
-    };
-    // Nobody to tell is fine: then the daemon is gone.
-    drop(facts.send(Fact::Closed(conn, reason)));
-}
-
-/// Writes what it is given, and says so.
-fn write(conn: ConnId, mut stream: &TcpStream, chunks: &Receiver<Bytes>, facts: &SyncSender<Fact>) {
-    while let Ok(bytes) = chunks.recv() {
-        let fact = match stream.write_all(&bytes) {
-            Ok(()) => Fact::Written(conn),
-            Err(error) => Fact::Closed(conn, reason(&error)),
-        };
-        if facts.send(fact).is_err() {
-            return;
-        }
-    }
-}
-
-/// Both ends of a connection. On a socket for both families an IPv4 address comes as an IPv6 one.
-fn addresses(stream: &TcpStream) -> io::Result<(SocketAddr, SocketAddr)> {
-    let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    Ok((plain(stream.peer_addr()?), plain(stream.local_addr()?)))
-}
-
-fn reason(error: &io::Error) -> CloseReason {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => CloseReason::Refused,
-        io::ErrorKind::TimedOut => CloseReason::TimedOut,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => CloseReason::Unreachable,
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::Reset,
-        _ => CloseReason::Failed,
-    }
-}
-
-/// Says what happened.
-fn tell(event: &Event) -> io::Result<()> {
-    match event {
-        Event::PeerUp { key, asn, router_id, .. } => {
-            say(format_args!("session up: {key}, AS {asn}, router id {router_id}"))
-        }
-        Event::PeerDown { key, reason, .. } => say(format_args!("session down: {key}: {reason}")),
-        Event::AttemptFailed { key, reason, .. } => say(format_args!("no session: {key}: {reason}")),
-        Event::Refused { remote } => say(format_args!("refused: {remote} is no neighbour")),
-        Event::MalformedUpdates { count, fault, .. } => {
-            say(format_args!("malformed: {count}, last {fault:?}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Prints a line; where nobody reads it any more, that ends the program without a panic.
-fn say(line: std::fmt::Arguments<'_>) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
 }

@@ -1,4 +1,4 @@
-//! Writes the corpus that fuzzing starts from: `seeds FOLDER` fills `FOLDER/message`.
+//! Writes the corpus that fuzzing starts from: `seeds FOLDER` fills `FOLDER/message` and `FOLDER/session`.
 //!
 //! Messages of ours come from the encoders; where the conformance data is there (`PEERAGE_SHARED`, or
 //! `shared` beside the workspace), so do its vectors and whatever looks like a message in its captures.
@@ -16,8 +16,11 @@ use peerage_core::wire::{
     begin_message, finish_message, frame, nlri,
 };
 
+use peerage_fuzz::session;
+
 fn main() -> io::Result<()> {
-    let folder = env::args_os().nth(1).map_or_else(|| PathBuf::from("corpus"), PathBuf::from).join("message");
+    let root = env::args_os().nth(1).map_or_else(|| PathBuf::from("corpus"), PathBuf::from);
+    let folder = root.join("message");
     fs::create_dir_all(&folder)?;
     let mut messages = vec![KEEPALIVE.to_vec()];
     control(&mut messages);
@@ -38,7 +41,24 @@ fn main() -> io::Result<()> {
             written += 1;
         }
     }
+    sessions(&root.join("session"), &messages)?;
     println!("{written} seeds of {} messages ({ours} of ours) in {}", messages.len(), folder.display());
+    Ok(())
+}
+
+/// Every message once in each state, after which the speaker is looked after.
+fn sessions(folder: &Path, messages: &[Vec<u8>]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for (at, message) in messages.iter().enumerate() {
+        let Ok(Some(frame)) = frame(message, MAX_EXTENDED_LEN) else { continue };
+        let Ok(len) = u16::try_from(frame.body.len()) else { continue };
+        let [high, low] = len.to_be_bytes();
+        for before in 0..3 {
+            let op = [session::MESSAGE, frame.kind as u8, high, low];
+            let seed = [&[before, 1][..], &op, frame.body, &[session::POLL]].concat();
+            fs::write(folder.join(format!("{at:05}-{before}")), seed)?;
+        }
+    }
     Ok(())
 }
 

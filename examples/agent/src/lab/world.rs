@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     cli::{Loopback, Runtime as WhichRuntime},
-    show::{Instance, Resets},
+    show::Instance,
 };
 
 /// The family that the lab's tables show.
@@ -44,8 +44,6 @@ pub(crate) struct Member {
     pub(crate) hostname: Option<String>,
     /// Whether its tables name hosts.
     pub(crate) show_hostname: bool,
-    /// Why its sessions ended.
-    resets: Arc<Mutex<Resets>>,
     /// Itself.
     pub(crate) node: Node,
 }
@@ -53,9 +51,8 @@ pub(crate) struct Member {
 impl Member {
     /// What it knows now.
     pub(crate) fn look(&self) -> Option<Instance> {
-        let resets = lock(&self.resets).clone();
         self.node.with(|speaker, now| {
-            Instance::take(speaker, now, FAMILY, self.hostname.clone(), self.show_hostname, &resets)
+            Instance::take(speaker, now, FAMILY, self.hostname.clone(), self.show_hostname)
         })
     }
 }
@@ -147,16 +144,10 @@ impl World {
             anyhow::anyhow!("{error}; the lab needs free ports on loopback: close what uses them up")
         })?;
         self.fabric.listening(machine, &node.listen_addrs());
-        let member =
-            Arc::new(Member { machine, instance, hostname, show_hostname, resets: Arc::default(), node });
+        let member = Arc::new(Member { machine, instance, hostname, show_hostname, node });
         let name = self.name(&member);
-        let (progress, resets) = (Arc::clone(&self.progress), Arc::clone(&member.resets));
-        member.node.set_event_sink(move |event| {
-            if let Event::PeerDown { key, reason, .. } = &event {
-                lock(&resets).insert(key.clone(), reason.clone());
-            }
-            tell(&progress, &name, &event);
-        });
+        let progress = Arc::clone(&self.progress);
+        member.node.set_event_sink(move |event| tell(&progress, &name, &event));
         lock(&self.members).push(Arc::clone(&member));
         Ok(member)
     }

@@ -102,7 +102,7 @@ fn one_neighbor(out: &mut String, instance: &Instance, neighbor: &Neighbor) {
         _ = writeln!(out, "  No policy: as an eBGP neighbor it exchanges no routes (RFC 8212)");
     }
     _ = writeln!(out, "  Connections established {}; dropped {}", status.established, status.dropped);
-    if let Some(reason) = &neighbor.last_reset {
+    if let Some(reason) = &status.last_reset {
         _ = writeln!(out, "  Last reset: {reason}");
     }
     if let Some(reason) = &status.last_error {
@@ -179,7 +179,7 @@ fn one_neighbor_json(instance: &Instance, neighbor: &Neighbor) -> Value {
         "addressFamilyInfo": families,
         "connectionsEstablished": status.established,
         "connectionsDropped": status.dropped,
-        "lastReset": neighbor.last_reset.as_ref().map(down_json),
+        "lastReset": status.last_reset.as_ref().map(down_json),
         "lastError": status.last_error.as_ref().map(down_json),
     })
 }

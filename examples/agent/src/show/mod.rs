@@ -13,14 +13,14 @@ mod table;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, SystemTime},
 };
 
 use peerage_core::{
     Speaker,
     rib::{Exclusion, Path, PathOrigin, Route},
-    speaker::{DownReason, NeighborKey, NeighborStatus, PeerAs, PeerState, RouteCounts},
+    speaker::{NeighborKey, NeighborStatus, PeerAs, PeerState, RouteCounts},
     time::Instant,
     wire::{Asn, Family, RouterId},
 };
@@ -38,13 +38,7 @@ pub(crate) struct Neighbor {
     pub(crate) asn: PeerAs,
     /// Free text.
     pub(crate) description: Option<String>,
-    /// Why its last established session ended, where somebody kept that.
-    pub(crate) last_reset: Option<DownReason>,
 }
-
-/// Why the last established session of each neighbour ended. Core says it once, in an event; what
-/// [`NeighborStatus::last_error`] says may be about a later attempt to connect.
-pub(crate) type Resets = BTreeMap<NeighborKey, DownReason>;
 
 impl Neighbor {
     /// Its AS where it is known: from its OPEN, or because only one number is allowed; else 0, as FRR
@@ -108,7 +102,6 @@ impl Instance {
         family: Family,
         hostname: Option<String>,
         show_hostname: bool,
-        resets: &Resets,
     ) -> Option<Self> {
         let desired = speaker.desired()?;
         let mut neighbors: Vec<Neighbor> = speaker
@@ -119,7 +112,6 @@ impl Instance {
                 Neighbor {
                     asn: configured.map_or(PeerAs::Any, |neighbor| neighbor.asn),
                     description: configured.and_then(|neighbor| neighbor.description.clone()),
-                    last_reset: resets.get(&status.key).cloned(),
                     status,
                 }
             })

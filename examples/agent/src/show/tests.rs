@@ -71,11 +71,11 @@ fn neighbor(name: &str, asn: u32, hostname: &str, messages: (u64, u64), prefixes
             routes: BTreeMap::from([(Family::IPV4_UNICAST, counts)]),
             established: 1,
             dropped: 0,
+            last_reset: None,
             last_error: None,
         },
         asn: PeerAs::External,
         description: None,
-        last_reset: None,
     }
 }
 
@@ -318,7 +318,7 @@ fn a_neighbor_in_full_says_why_it_is_down() {
     let mut gone = waiting("10.0.1.2");
     gone.status.since = Some(Instant::from_micros(NOW.as_micros() - 3_000_000));
     gone.status.last_error = Some(DownReason::Transport(CloseReason::Refused));
-    gone.last_reset = Some(DownReason::Received(Notification::new(6, 3)));
+    gone.status.last_reset = Some(DownReason::Received(Notification::new(6, 3)));
     router0.neighbors = vec![gone, waiting("10.0.2.2")];
     let text = neighbor_text(&router0, Some("10.0.1.2"));
     assert!(text.contains("BGP state: Active, down for 00:00:03"), "{text}");

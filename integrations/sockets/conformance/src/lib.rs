@@ -93,6 +93,7 @@ macro_rules! conformance {
             a_refused_connection_is_tried_again,
             a_reset_in_the_middle_of_a_message_ends_the_session,
             a_session_comes_up_from_either_side,
+            a_setup_decides_what_addresses_mean,
             a_slow_reader_gets_everything_and_delays_nobody,
             a_stopped_reader_is_owed_nothing_and_ends,
             accepting_survives_a_flood,

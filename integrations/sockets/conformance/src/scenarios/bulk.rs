@@ -168,7 +168,7 @@ pub fn a_stopped_reader_is_owed_nothing_and_ends<A: Adapter>() {
     assert!(start.elapsed() > Duration::from_secs(2), "too early: {:?}", start.elapsed());
     assert_eq!((a.status(2).dropped, a.status(2).state), (0, PeerState::Established));
     a.wait_gone(stopped.local());
-    assert_eq!(b.routes(), MANY as usize);
+    b.wait_routes(MANY as usize);
     let tag = b.running.with(|speaker, _| speaker.rib().route(prefix(7))).expect("it is still there");
     assert!(tag.best().is_some_and(|best| best.attributes.communities.contains(&community(7))));
     a.stop();

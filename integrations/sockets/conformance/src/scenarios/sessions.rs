@@ -1,17 +1,20 @@
 //! Sessions come up: from either side, once, and again.
 
 use std::{
-    net::SocketAddr,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Barrier, Mutex},
     thread,
 };
 
-use peerage_core::speaker::{CloseReason, DownReason, Event, PeerState};
+use peerage_core::speaker::{CloseReason, ConnectTarget, DownReason, Event, NeighborKey, PeerState};
+use peerage_sockets::{Accepted, Dial, SocketSetup};
 use socket2::{Domain, Socket, Type};
 
 use crate::{
     Adapter, Running,
     bed::{Node, established, host, key, link, pair, wait},
+    raw::{Message, RawPeer},
 };
 
 /// Whichever end connects, both have the session, with the same two addresses.
@@ -38,6 +41,84 @@ pub fn a_session_comes_up_from_either_side<A: Adapter>() {
         a.stop();
         b.stop();
     }
+}
+
+/// Stands in for a laboratory: everyone at 192.0.2.N is really at 127.0.0.N.
+struct Elsewhere;
+
+impl Elsewhere {
+    fn moved(address: IpAddr, network: [u8; 3]) -> IpAddr {
+        let [a, b, c] = network;
+        match address {
+            IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::new(a, b, c, v4.octets()[3])),
+            IpAddr::V6(_) => address,
+        }
+    }
+
+    fn real(address: IpAddr) -> IpAddr {
+        Self::moved(address, [127, 0, 0])
+    }
+
+    fn told(address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(Self::moved(address.ip(), [192, 0, 2]), address.port())
+    }
+}
+
+impl SocketSetup for Elsewhere {
+    fn dial(&self, target: &ConnectTarget) -> io::Result<Dial> {
+        Ok(Dial {
+            bind: target.local.map(|local| SocketAddr::new(Self::real(local), 0)),
+            remote: SocketAddr::new(Self::real(target.remote.ip()), target.remote.port()),
+        })
+    }
+
+    fn local(&self, local: SocketAddr) -> SocketAddr {
+        Self::told(local)
+    }
+
+    fn accepted(&self, remote: SocketAddr, local: SocketAddr) -> Option<Accepted> {
+        // Only its own kind: anything else never reaches the speaker.
+        let known = remote.ip() != host(102);
+        known.then(|| Accepted { remote: Self::told(remote), local: Self::told(local), interface: None })
+    }
+}
+
+/// A socket setup may give addresses that exist nowhere: the speakers see only those.
+pub fn a_setup_decides_what_addresses_mean<A: Adapter>() {
+    let adapter = A::start();
+    let mut a = Node::start_with(&adapter, 1, Arc::new(Elsewhere));
+    let mut b = Node::start_with(&adapter, 2, Arc::new(Elsewhere));
+    link(&mut a, &mut b);
+    for node in [&mut a, &mut b] {
+        let neighbors = std::mem::take(&mut node.desired.neighbors);
+        for (key, mut neighbor) in neighbors {
+            let NeighborKey::Address(address) = key else { continue };
+            let own = SocketAddr::new(host(node.number), 0);
+            neighbor.local_address = Some(Elsewhere::told(own).ip());
+            let told = Elsewhere::told(SocketAddr::new(address, 0)).ip();
+            node.desired.neighbors.insert(NeighborKey::Address(told), neighbor);
+        }
+        node.reconcile();
+    }
+    let session = |node: &Node<A>| {
+        wait("a session between addresses that do not exist", || {
+            let status = node.running.with(|speaker, _| speaker.neighbors()).pop()?;
+            status.session.filter(|_| status.state == PeerState::Established)
+        })
+    };
+    let (at_a, at_b) = (session(&a), session(&b));
+    assert_eq!((at_a.local, at_a.remote), (at_b.remote, at_b.local));
+    assert_eq!(at_b.local, Elsewhere::told(b.address()));
+
+    // Dropped without a word, and without the speaker being told.
+    let mut stranger = RawPeer::connect(102, a.address());
+    match stranger.next() {
+        Message::End | Message::Reset => {}
+        other => panic!("a stranger was sent {other:?}"),
+    }
+    assert!(!a.events().iter().any(|event| matches!(event, Event::Refused { .. })));
+    a.stop();
+    b.stop();
 }
 
 /// Both ends connect at the same time (RFC 4271 §6.8): one connection is left, the same on both ends.

@@ -1,14 +1,18 @@
 //! What is wrong with a [`Desired`]: every fault, not the first.
 
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{format, string::String, vec::Vec};
 use core::{net::IpAddr, time::Duration};
 
-use super::{Desired, Fault, Faults, Neighbor, NeighborKey, PeerAs};
-use crate::wire::{Asn, Family};
+use super::{Desired, Fault, Faults, Neighbor};
+use crate::{
+    facts::{NeighborKey, PeerAs},
+    wire::{Asn, Family},
+};
+
+/// A timer that is due again at once would keep the speaker busy for ever.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// What Cilium's schema allows at most, in seconds.
+const LONGEST: Duration = Duration::from_secs(0x7FFF_FFFF);
 
 /// Collects faults under a path.
 struct Collector {
@@ -36,6 +40,10 @@ impl Desired {
         }
         if self.limits.events == 0 {
             collector.add("limits.events", "expected at least 1");
+        }
+        for prefix in self.originate.keys().filter(|prefix| **prefix != prefix.trunc()) {
+            let message = format!("has bits beyond its length; expected {}", prefix.trunc());
+            collector.add(format!("originate[{prefix}]"), message);
         }
         for (key, neighbor) in &self.neighbors {
             let path = format!("neighbors[{key}]");
@@ -108,15 +116,17 @@ fn check_neighbor(neighbor: &Neighbor, path: &str, collector: &mut Collector) {
             format!("{:?} does not keep a session alive whose hold time is {hold} s", timers.keepalive),
         );
     }
-    let positive: [(&str, Duration); 3] =
-        [("connect_retry", timers.connect_retry), ("idle_hold", timers.idle_hold), ("open", timers.open)];
-    for (name, value) in positive {
-        if value.is_zero() {
-            collector.add(format!("{path}.timers.{name}"), "expected more than 0".to_string());
+    let bounded = [
+        ("keepalive", Some(timers.keepalive).filter(|it| hold > 0 && !it.is_zero())),
+        ("connect_retry", Some(timers.connect_retry)),
+        ("idle_hold", Some(timers.idle_hold)),
+        ("open", Some(timers.open)),
+        ("send_hold", timers.send_hold),
+    ];
+    for (name, value) in bounded {
+        if value.is_some_and(|value| !(SHORTEST..=LONGEST).contains(&value)) {
+            collector.add(format!("{path}.timers.{name}"), "expected 1 ms to 2147483647 s");
         }
-    }
-    if timers.send_hold.is_some_and(|time| time.is_zero()) {
-        collector.add(format!("{path}.timers.send_hold"), "expected more than 0, or none for the default");
     }
     if neighbor.prefix_limit == Some(0) {
         collector.add(format!("{path}.prefix_limit"), "expected at least 1, or none for the default");

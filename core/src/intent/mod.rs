@@ -12,7 +12,10 @@ use core::{fmt, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
+mod check;
+
 use crate::{
+    facts::{NeighborKey, NextHopMode, PeerAs},
     policy::Policy,
     wire::{Asn, Family, RouterId, attr::PathAttributes},
 };
@@ -30,7 +33,7 @@ pub struct Desired {
     pub hostname: Option<String>,
     /// Neighbours by what identifies them.
     pub neighbors: BTreeMap<NeighborKey, Neighbor>,
-    /// Routes that are always originated, by prefix. The source is [`SourceId::CONFIG`].
+    /// Routes that are always originated, by prefix. The source is [`SourceId::CONFIG`](crate::facts::SourceId::CONFIG).
     pub originate: BTreeMap<IpNet, PathAttributes>,
     /// Bounds that hold for the whole speaker.
     pub limits: Limits,
@@ -49,54 +52,6 @@ impl Desired {
             limits: Limits::default(),
         }
     }
-}
-
-/// What identifies a neighbour.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NeighborKey {
-    /// One address.
-    Address(IpAddr),
-    /// Whoever is on the other end of an interface: its link-local address arrives by
-    /// `Speaker::handle_neighbor`.
-    Interface(String),
-    /// Whoever connects from these addresses; each gets a peer of its own while it is connected.
-    Range(IpNet),
-}
-
-impl fmt::Display for NeighborKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => fmt::Display::fmt(address, f),
-            Self::Interface(name) => f.write_str(name),
-            Self::Range(range) => fmt::Display::fmt(range, f),
-        }
-    }
-}
-
-/// Which AS a neighbour may be in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PeerAs {
-    /// This one.
-    Number(Asn),
-    /// Any but the speaker's own.
-    External,
-    /// The speaker's own.
-    Internal,
-    /// Any.
-    Any,
-}
-
-/// Which next hop routes carry towards a neighbour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NextHopMode {
-    /// RFC 4271 §5.1.3: the session's own address towards eBGP peers and for routes originated here;
-    /// what was learned, towards iBGP peers, unless the session cannot carry it.
-    #[default]
-    Standard,
-    /// Always the session's own address.
-    OwnAddress,
-    /// What was learned, also towards eBGP peers; the session's own address for routes originated here.
-    Unchanged,
 }
 
 /// The timers of a session (RFC 4271 §10, RFC 9687).
@@ -226,7 +181,8 @@ impl Neighbor {
 pub struct Limits {
     /// Prefixes accepted from one neighbour in one family where it has no limit of its own.
     pub prefixes_per_neighbor: u32,
-    /// Connections that are being refused and not closed yet; further ones are dropped without a word.
+    /// Connections that are being refused and whose NOTIFICATION is not taken yet; further ones are
+    /// dropped without a word.
     pub refused_connections: usize,
     /// Peers that a [`NeighborKey::Range`] may create.
     pub dynamic_peers: usize,
@@ -247,25 +203,6 @@ impl Default for Limits {
             events: 4096,
         }
     }
-}
-
-/// Who wants a route originated: several sources may want the same prefix, and each takes back only
-/// what it wants itself. The lowest source's attributes are announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceId(pub u32);
-
-impl SourceId {
-    /// [`Desired::originate`].
-    pub const CONFIG: Self = Self(0);
-}
-
-/// A route to originate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origination {
-    /// Its prefix.
-    pub prefix: IpNet,
-    /// Its attributes.
-    pub attributes: PathAttributes,
 }
 
 /// What is wrong with a [`Desired`].
