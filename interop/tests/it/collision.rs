@@ -1,14 +1,17 @@
-//! Both connect at once (RFC 4271 §6.8): one session comes of it in the end, and stays. The daemon is
-//! stopped while Peerage connects to it, so that it wakes up with a connection that waits for it and with
-//! its own timer run out.
+//! Both connect at once (RFC 4271 §6.8): one session comes of it in the end, and stays, whichever side has
+//! the higher identifier.
 //!
-//! Peerage never ends a session that it has established. FRR 8.4 may: where the connection that it accepts
-//! is established before its own connect is seen to have succeeded, the late success ends the session
-//! without a NOTIFICATION (TCP_connection_open in Established). The next attempt succeeds.
+//! A relay at Peerage's port takes the daemon's connection and its OPEN. The daemon is then stopped while
+//! Peerage connects to it and is given the relayed connection, so that both ends have both when it goes on.
+//!
+//! Peerage never ends a session that it has established. FRR 8.4 may: a connect that succeeds when another
+//! connection is established already ends it without a NOTIFICATION (TCP_connection_open in Established).
+//! The next attempt succeeds.
 
 use std::{
-    fs,
-    thread::sleep,
+    fs, io,
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -16,9 +19,10 @@ use anyhow::{Context as _, Result, ensure};
 use peerage_core::speaker::{DownReason, Event};
 use peerage_interop::{
     Behaviour, Config, Daemon, Kind, Ours, Peer, all_can,
-    namespace::{OURS, THEIRS},
+    namespace::{OTHER, OURS, THEIRS},
     wait,
 };
+use socket2::{Domain, Socket, Type};
 
 use crate::common::{OUR_AS, THEIR_AS};
 
@@ -31,41 +35,70 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     run,
 };
 
-const ROUNDS: u32 = 3;
+/// Where Peerage listens, behind the relay.
+const BEHIND: u16 = 1790;
 const STABLE: Duration = Duration::from_secs(2);
 
 fn run(kind: Kind) -> Result<()> {
-    let peer = Peer { address: OURS, asn: OUR_AS, passive: false, hold: 90 };
-    let config = Config { neighbors: vec![peer], ..Config::passive(THEIR_AS, THEIRS, OURS, OUR_AS) };
-    for round in 0..ROUNDS {
-        let daemon = Daemon::start(kind, config.clone())?;
-        // Time for a first attempt, which nobody answers.
-        sleep(Duration::from_millis(1200 + 300 * u64::from(round)));
-        daemon.pause()?;
-        let mut ours = Ours::start(OUR_AS, OURS)?;
-        ours.neighbor(THEIRS, THEIR_AS, |_| {})?;
-        sleep(Duration::from_millis(1500));
-        daemon.resume()?;
-        ours.wait_up(THEIRS).with_context(|| daemon.log())?;
-        let mut since = Instant::now();
-        let mut seen = None;
-        wait("one session that stays", || {
-            let status = ours.status(THEIRS).ok()?;
-            let now = status.session.is_some().then_some(status.established);
-            if seen != now || now.is_none() {
-                (seen, since) = (now, Instant::now());
-            }
-            (since.elapsed() > STABLE).then_some(())
-        })
-        .with_context(|| daemon.log())?;
-        ensure!(sessions()? == 1, "{} connections\n{}", sessions()?, daemon.log());
-        let ended_here = ours.events().into_iter().find(|event| {
-            matches!(
-                event,
-                Event::PeerDown { reason: DownReason::Sent(_) | DownReason::SendHoldTimerExpired, .. }
-            )
+    // The daemon's identifier is between the two.
+    for address in [OURS, OTHER] {
+        round(kind, address).with_context(|| format!("Peerage at {address}"))?;
+    }
+    Ok(())
+}
+
+fn round(kind: Kind, address: IpAddr) -> Result<()> {
+    let relay = TcpListener::bind((address, 179))?;
+    relay.set_nonblocking(true)?;
+    let peer = Peer { address, asn: OUR_AS, passive: false, hold: 90 };
+    let config = Config { neighbors: vec![peer], ..Config::passive(THEIR_AS, THEIRS, address, OUR_AS) };
+    let daemon = Daemon::start(kind, config)?;
+    let (theirs, _) = wait("the daemon to connect", || relay.accept().ok()).with_context(|| daemon.log())?;
+    drop(relay);
+    theirs.set_nonblocking(false)?;
+    ensure!(theirs.peek(&mut [0; 19])? > 0, "the daemon closed its connection\n{}", daemon.log());
+
+    daemon.pause()?;
+    let mut ours = Ours::start_listening(OUR_AS, address, SocketAddr::new(address, BEHIND))?;
+    ours.neighbor(THEIRS, THEIR_AS, |_| {})?;
+    let relayed = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    relayed.bind(&SocketAddr::new(THEIRS, 0).into())?;
+    relayed.connect(&SocketAddr::new(address, BEHIND).into())?;
+    splice(theirs, relayed.into())?;
+    wait("two connections", || (ours.status(THEIRS).ok()?.sent.opens == 2).then_some(()))?;
+    daemon.resume()?;
+
+    let (mut since, mut seen) = (Instant::now(), None);
+    wait("one session that stays", || {
+        let status = ours.status(THEIRS).ok()?;
+        let now = status.session.is_some().then_some(status.established);
+        if seen != now || now.is_none() {
+            (seen, since) = (now, Instant::now());
+        }
+        (since.elapsed() > STABLE).then_some(())
+    })
+    .with_context(|| daemon.log())?;
+    let session = ours.status(THEIRS)?.session;
+    println!("survives: {:?}", session.map(|it| (it.local, it.remote)));
+    ensure!(sessions()? == 1, "{} connections\n{}", sessions()?, daemon.log());
+    let ended_here = ours.events().into_iter().find(|event| {
+        matches!(
+            event,
+            Event::PeerDown { reason: DownReason::Sent(_) | DownReason::SendHoldTimerExpired, .. }
+        )
+    });
+    ensure!(ended_here.is_none(), "{ended_here:?}\n{}", daemon.log());
+    Ok(())
+}
+
+/// Carries octets between two connections until either ends, then ends both.
+fn splice(a: TcpStream, b: TcpStream) -> Result<()> {
+    for (mut from, mut to) in [(a.try_clone()?, b.try_clone()?), (b, a)] {
+        thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
         });
-        ensure!(ended_here.is_none(), "{ended_here:?}\n{}", daemon.log());
     }
     Ok(())
 }
