@@ -102,5 +102,13 @@ fn tests(context: &Context) -> Result<(), Stop> {
 /// What a machine cannot run is said by the suite itself, which fails for it in CI.
 fn interop(context: &Context) -> Result<(), Stop> {
     context.run(&mut context.cargo(["test", "--package", "peerage-interop", "--lib"]))?;
-    context.run(&mut context.cargo(["test", "--package", "peerage-interop", "--test", "it", "--", "--install"]))
+    context.run(&mut context.cargo([
+        "test",
+        "--package",
+        "peerage-interop",
+        "--test",
+        "it",
+        "--",
+        "--install",
+    ]))
 }
