@@ -308,6 +308,19 @@ fn a_default_that_a_session_cannot_carry_leaves_no_other_behind() {
     assert_eq!(heard(&mut solo, c).announced(), [prefix(DEFAULT)]);
 }
 
+/// What is announced to a peer with AS numbers of two octets can be shown (RFC 6793).
+#[test]
+fn what_is_advertised_has_a_path_also_towards_two_octets() {
+    let mut solo = Solo::new(1, &wanted(&[(B, external(65002)), (C, external(65003))]));
+    let b = solo.establish(B, &open(B, 65002));
+    let c = solo.establish(C, &open(C, 65003).without(65));
+    solo.read_as(c, AttributeContext { four_octet_as: false, kind: SessionKind::External });
+    solo.bytes(b, &message::announce(&from(B, &[65002, 4_200_000_000]), &[prefix(NET)]));
+    assert_eq!(heard(&mut solo, c).attributes(NET).as_path.to_string(), "65001 65002 4200000000");
+    let routes = solo.speaker.advertised(solo.status(C).peer, V4);
+    assert_eq!(routes[0].paths[0].attributes.as_path.to_string(), "65001 65002 4200000000");
+}
+
 fn range(edit: impl FnOnce(&mut Neighbor)) -> Desired {
     let mut wanted = desired(65001, [10, 0, 0, 1].into());
     let mut neighbor = external(65002);
@@ -552,6 +565,34 @@ fn the_send_hold_timer_runs_for_who_never_polls() {
     assert_eq!(solo.state(C), PeerState::Established);
 }
 
+/// Origination says nothing of the time: the send hold timer starts when somebody does, not when the
+/// speaker was last told.
+#[test]
+fn originating_after_a_long_silence_ends_no_session() {
+    for (hold, send_hold, silence) in [(0, None, 3600), (90, Some(Duration::from_secs(10)), 20)] {
+        let mut neighbor = external(65002);
+        (neighbor.timers.hold, neighbor.timers.send_hold) = (Duration::from_secs(hold), send_hold);
+        let mut solo = Solo::new(1, &wanted(&[(B, neighbor)]));
+        let conn = solo.establish(B, &open(B, 65002).hold(hold as u16));
+        heard(&mut solo, conn);
+        solo.now = solo.now + Duration::from_secs(silence);
+        let route = Origination { prefix: prefix(NET), attributes: attributes(&[]) };
+        solo.speaker.originate(SourceId(1), &[route]);
+        solo.block(conn, true);
+        let start = solo.now;
+        solo.timeout();
+        assert_eq!(solo.state(B), PeerState::Established);
+        // And it does start.
+        while solo.state(B) == PeerState::Established {
+            solo.bytes(conn, &message::keepalive());
+            assert!(solo.next_timer().is_some());
+        }
+        assert_eq!(solo.status(B).last_reset, Some(DownReason::SendHoldTimerExpired));
+        let held = solo.now.saturating_since(start);
+        assert_eq!(held, send_hold.unwrap_or(Duration::from_secs(480)));
+    }
+}
+
 /// A hundred sessions go at once: their routes are forgotten in one walk of the table.
 #[test]
 fn sessions_that_go_at_once_are_forgotten_in_one_walk() {
@@ -636,16 +677,15 @@ fn non_transitive_extended_communities_stay() {
     let mut solo = Solo::new(1, &wanted(&[(B, external(65002)), (C, external(65003)), (D, internal())]));
     let [b, c, d] = [(B, 65002), (C, 65003), (D, 65001)].map(|(at, asn)| solo.establish(at, &open(at, asn)));
     read_as_internal(&mut solo, d);
-    let cases: [(&[[u8; 8]], &[[u8; 8]]); 3] =
-        [(&[stays], &[]), (&[stays, transitive], &[transitive]), (&[transitive], &[transitive])];
-    for (came, leaves) in cases {
+    for came in [vec![stays], vec![stays, transitive], vec![transitive]] {
+        let leaves: Vec<_> = came.iter().copied().filter(|community| *community == transitive).collect();
         let attrs = from(B, &[65002]).raw(0xC0, 16, &came.concat());
         solo.bytes(b, &message::announce(&attrs, &[prefix(NET)]));
         let list = |values: &[[u8; 8]]| values.iter().copied().map(ExtendedCommunity).collect::<Vec<_>>();
         let to_c = heard(&mut solo, c);
-        assert_eq!(to_c.attributes(NET).extended_communities, list(leaves));
+        assert_eq!(to_c.attributes(NET).extended_communities, list(&leaves));
         assert_eq!(to_c.updates.last().unwrap().raw(16).is_none(), leaves.is_empty(), "an empty attribute");
-        assert_eq!(heard(&mut solo, d).attributes(NET).extended_communities, list(came));
+        assert_eq!(heard(&mut solo, d).attributes(NET).extended_communities, list(&came));
     }
 }
 

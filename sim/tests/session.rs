@@ -441,3 +441,23 @@ fn a_session_says_who_is_there() {
     let up = solo.events.iter().any(|event| matches!(event, Event::PeerUp { asn: Asn(65001), .. }));
     assert!(up, "{:?}", solo.events);
 }
+
+/// RFC 2385, RFC 5082: what is accepted from a neighbour with a key or a least TTL is refused, unless the
+/// runtime says that it enforces them.
+#[test]
+fn unprotected_connections_are_refused() {
+    for protect in [
+        (|neighbor| neighbor.socket.md5_key = Some(b"secret".to_vec())) as fn(&mut Neighbor),
+        |neighbor| neighbor.socket.min_ttl = Some(255),
+    ] {
+        let mut neighbor = external(65002);
+        protect(&mut neighbor);
+        let mut refusing = solo(neighbor.clone());
+        let conn = refusing.accept(PEER);
+        assert_eq!(notification(&refusing.messages(conn)), Some((6, 5)));
+        let mut enforcing = solo(neighbor);
+        enforcing.speaker.protect_accepted();
+        enforcing.establish(PEER, &open());
+        assert_eq!(enforcing.state(PEER), PeerState::Established);
+    }
+}

@@ -97,6 +97,13 @@ pub struct SocketOptions {
     pub md5_key: Option<Vec<u8>>,
 }
 
+impl SocketOptions {
+    /// Whether a connection that these options are not enforced on must not be used.
+    pub const fn protects(&self) -> bool {
+        self.md5_key.is_some() || self.min_ttl.is_some()
+    }
+}
+
 impl fmt::Debug for SocketOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SocketOptions")

@@ -9,6 +9,7 @@ use super::{
     Rib, Shared,
     attrs::{AttrSet, Facts, decode_next_hop},
     decision::{Scope, prefer, scope_of},
+    export::GroupKey,
     plane::{Decoded, Plane},
     rewrite::{self, SentNextHop},
     table::{Address, PathSlot},
@@ -222,6 +223,8 @@ impl<A: Address> Plane<A> {
 
     fn advertised_routes(&self, shared: &Shared, member: u16) -> Vec<Route> {
         let Some((key, slot)) = self.export.place(member) else { return Vec::new() };
+        // To be read back here, whatever the peer reads (RFC 6793).
+        let key = &GroupKey { four_octet_as: true, ..key.clone() };
         let mut decoded = Decoded::default();
         let mut routes: Vec<Route> = (0..self.table.bound())
             .filter_map(|id| {

@@ -140,6 +140,10 @@ impl Speaker {
         if peer.config.local_address.is_some_and(|address| address != local.ip()) {
             return Err(rejected());
         }
+        if peer.config.socket.protects() && !self.protects_accepted {
+            // Nobody has checked the key or the TTL of what was accepted.
+            return Err(rejected());
+        }
         if matches!(peer.transport, Transport::Idle { .. }) && peer.conns().next().is_none() {
             // RFC 4271 §8.2.2: Idle refuses all incoming connections.
             return Err(rejected());

@@ -64,6 +64,7 @@ pub struct Speaker {
     next_peer: u64,
     held: bool,
     stopped: bool,
+    protects_accepted: bool,
 }
 
 /// A connection.
@@ -124,7 +125,14 @@ impl Speaker {
             next_peer: 0,
             held: true,
             stopped: false,
+            protects_accepted: false,
         }
+    }
+
+    /// The runtime enforces [`SocketOptions::md5_key`] and [`SocketOptions::min_ttl`] on connections that it
+    /// accepts. Until it says so, connections from neighbours that ask for either are refused.
+    pub fn protect_accepted(&mut self) {
+        self.protects_accepted = true;
     }
 
     /// What was last reconciled.
@@ -137,7 +145,7 @@ impl Speaker {
         for route in batch {
             self.rib.originate(source, route);
         }
-        self.wake_all();
+        self.wake_all_undated();
     }
 
     /// Takes back what `source` originated.
@@ -145,7 +153,7 @@ impl Speaker {
         for &prefix in batch {
             self.rib.withdraw(source, prefix);
         }
-        self.wake_all();
+        self.wake_all_undated();
     }
 
     /// Whether a next hop can be reached. Where nobody says, it can, at metric 0.

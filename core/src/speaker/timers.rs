@@ -78,9 +78,17 @@ impl Speaker {
     }
 
     fn conn_timeout(&mut self, now: Instant, id: ConnId) {
-        let jitter = self.random16();
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.scheduled = None;
+        let ConnState::Session(session) = &mut conn.state else { return };
+        if conn.signalled && !session.is_writing() {
+            session.writing(now);
+        }
+        if session.poll_timeout().is_none_or(|deadline| deadline > now) {
+            return self.schedule_conn(id);
+        }
+        let jitter = self.random16();
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         let ConnState::Session(session) = &mut conn.state else { return };
         match session.handle_timeout(now, jitter) {
             Some(reason) => self.session_down(now, id, reason),
@@ -119,6 +127,13 @@ impl Speaker {
             ConnState::Connecting | ConnState::Draining(_) => None,
         };
         self.timers.schedule(Owner::Conn(id), &mut conn.scheduled, deadline);
+    }
+
+    /// Looks at a connection as soon as somebody says what time it is.
+    pub(super) fn look_again(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            self.timers.schedule(Owner::Conn(id), &mut conn.scheduled, Some(self.latest));
+        }
     }
 
     /// Puts a peer's next deadline into the queue.

@@ -248,6 +248,18 @@ impl Speaker {
         }
     }
 
+    /// The same where nobody says what time it is: the send hold time starts at the next look at the clock,
+    /// which is due at once.
+    pub(super) fn wake_all_undated(&mut self) {
+        for source in self.rib.take_woken() {
+            let Some(&id) = self.sources.get(&source) else { continue };
+            let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.signalled) else { continue };
+            conn.signalled = true;
+            self.actions.push_back(Action::Writable(id));
+            self.look_again(id);
+        }
+    }
+
     /// Negotiated facts of a connection.
     pub(super) fn negotiated(&self, id: ConnId) -> Option<&Negotiated> {
         self.session(id)?.negotiated()

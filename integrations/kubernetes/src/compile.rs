@@ -143,7 +143,8 @@ impl NodeCompiler<'_> {
 
     fn instance(&mut self, router: &VirtualRouter, router_id: RouterId) -> Desired {
         let mut desired = Desired::new(Asn(router.local_asn), router_id);
-        desired.hostname = Some(self.node.object.metadata.name.clone());
+        // The FQDN capability has room for 64 octets; a node's name may be longer, and is ASCII.
+        desired.hostname = Some(self.node.object.metadata.name.chars().take(64).collect());
         for neighbor in &router.neighbors {
             if let Some(address) = neighbor.address() {
                 desired
