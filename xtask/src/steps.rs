@@ -39,6 +39,11 @@ pub(crate) const STEPS: &[Step] = &[
         about: "unit, property, simulation, conformance and lab tests, doctests",
         run: tests,
     },
+    Step {
+        name: "interop",
+        about: "FRR, BIRD, GoBGP and OpenBGPD; missing ones are installed where that is possible",
+        run: interop,
+    },
     Step { name: "fuzz", about: "every fuzz target builds and runs for a while", run: fuzz::smoke },
 ];
 
@@ -90,5 +95,20 @@ fn tests(context: &Context) -> Result<(), Stop> {
             "CI tests on the conformance data: put it beside the workspace as ../shared",
         ));
     }
-    context.run(&mut context.cargo(["test", "--workspace", "--no-fail-fast"]))
+    let apart = ["test", "--workspace", "--exclude", "peerage-interop", "--no-fail-fast"];
+    context.run(&mut context.cargo(apart))
+}
+
+/// What a machine cannot run is said by the suite itself, which fails for it in CI.
+fn interop(context: &Context) -> Result<(), Stop> {
+    context.run(&mut context.cargo(["test", "--package", "peerage-interop", "--lib"]))?;
+    context.run(&mut context.cargo([
+        "test",
+        "--package",
+        "peerage-interop",
+        "--test",
+        "it",
+        "--",
+        "--install",
+    ]))
 }

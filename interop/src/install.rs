@@ -1,0 +1,66 @@
+//! Installs the daemons from Debian's packages, and sees to it that none of them starts by itself.
+
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    daemon::Kind,
+    namespace::{is_root, run},
+};
+
+/// Debian asks this before it starts a service; 101 is no.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs what is missing; `Ok(None)`: nothing was.
+///
+/// # Errors
+/// If something is missing and cannot be installed here.
+pub(crate) fn install() -> Result<Option<String>> {
+    let mut packages: Vec<&str> =
+        Kind::ALL.into_iter().filter(|kind| kind.missing()).map(Kind::package).collect();
+    if Command::new("ip").arg("-V").output().is_err() {
+        packages.push("iproute2");
+    }
+    if packages.is_empty() {
+        return Ok(None);
+    }
+    let names = packages.join(" ");
+    if !is_root() || !Path::new("/etc/debian_version").exists() {
+        bail!("{names}: installed here only by root, on Debian");
+    }
+    let _policy = Policy::set()?;
+    println!("Installing {names}");
+    // Lists that are old are no reason to fail, if they name the packages.
+    let _ = run("apt-get", ["update"]);
+    let mut command = vec!["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"];
+    command.push("--no-install-recommends");
+    command.extend(packages);
+    run("env", command)?;
+    Ok(Some(names))
+}
+
+/// Forbids services to be started, for as long as it is there. A policy that the machine has stays.
+struct Policy;
+
+impl Policy {
+    fn set() -> Result<Option<Self>> {
+        let mut options = fs::OpenOptions::new();
+        match options.write(true).create_new(true).open(POLICY) {
+            Ok(mut file) => {
+                let guard = Self;
+                io::Write::write_all(&mut file, b"#!/bin/sh\nexit 101\n")?;
+                file.set_permissions(fs::Permissions::from_mode(0o755))?;
+                Ok(Some(guard))
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(POLICY);
+    }
+}
