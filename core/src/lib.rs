@@ -91,6 +91,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+/// What the README shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod facts;
 mod intent;
 mod peer;
