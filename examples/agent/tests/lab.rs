@@ -212,6 +212,21 @@ fn one_wrong_peer_as() {
     assert_eq!(routes(&run, "after", "router0"), 10);
 }
 
+/// A link that is configured at one end only is a session that is missing, and is named.
+#[test]
+fn one_end_of_a_link() {
+    let topology = fs::read_to_string(root().join("examples/lab/topo.yaml")).unwrap();
+    let tor1 = topology.find("router bgp 65011").unwrap();
+    let line = "neighbor net0 interface peer-group ROUTERS";
+    let at = tor1 + topology[tor1..].find(line).unwrap();
+    let copy = Copy::new();
+    let changed = format!("{}!{}", &topology[..at], &topology[at + line.len()..]);
+    fs::write(&copy.inputs.topology, changed).unwrap();
+    let run = once(&copy.inputs, &["--timeout", "3s"]);
+    assert_eq!(run.code, 1, "{run}");
+    assert!(run.stderr.contains("router0: net1"), "{run}");
+}
+
 /// A policy at fault is said and left out; the other one acts.
 #[test]
 fn one_faulty_policy() {

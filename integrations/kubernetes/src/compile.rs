@@ -110,7 +110,16 @@ impl NodeCompiler<'_> {
         for router in routers {
             if let Some(router_id) = self.router_id(router, &annotations) {
                 let desired = self.instance(router, router_id);
-                self.compiled.instances.insert(router.local_asn.to_string(), desired);
+                match desired.check() {
+                    Ok(()) => {
+                        self.compiled.instances.insert(router.local_asn.to_string(), desired);
+                    }
+                    // What the schema lets through and a speaker does not is a fault here already.
+                    Err(refused) => {
+                        let message = format!("BGP instance {} cannot run: {refused}", router.local_asn);
+                        self.say(Severity::Error, "metadata.name", message);
+                    }
+                }
             }
         }
     }

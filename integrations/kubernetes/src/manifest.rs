@@ -274,7 +274,9 @@ impl Snapshot {
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
         let message = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
+            io::ErrorKind::NotFound => {
+                "there is no such file or directory; give the path of one, from the current folder".to_owned()
+            }
             io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
             _ => format!("cannot be read: {error}"),
         };

@@ -106,7 +106,7 @@ impl View {
                 }
             }
         }
-        missing.extend(self.alone(&sessions).iter().map(|end| self.session_text(end, None)));
+        missing.extend(self.alone(world, &sessions).iter().map(|end| self.session_text(end, None)));
         for (look, expected) in self.looks.iter().zip(expect::tables(self, &sessions)) {
             for prefix in expected.difference(&look.prefixes) {
                 missing.push(format!("route {prefix} on {}", look.name));
@@ -184,13 +184,20 @@ impl View {
             })
     }
 
-    /// Sessions that an agent is told to open and nobody is configured for. Of a router they may wait
-    /// for a node that has no policy yet.
-    fn alone(&self, sessions: &[(End, End)]) -> Vec<End> {
+    /// Sessions that an agent is told to open and nobody is configured for, and those of a link between
+    /// routers that is configured at one end only. Others of a router may wait for a node that has no
+    /// policy yet.
+    fn alone(&self, world: &World, sessions: &[(End, End)]) -> Vec<End> {
         let paired: BTreeSet<&End> = sessions.iter().flat_map(|(here, there)| [here, there]).collect();
         let mut alone = Vec::new();
-        for (member, look) in self.looks.iter().enumerate().filter(|(_, look)| !look.router) {
+        let between_routers = |look: &Look, key: &NeighborKey| {
+            let NeighborKey::Interface(interface) = key else { return false };
+            let link = world.fabric.machines().get(look.machine).and_then(|machine| machine.link(interface));
+            link.is_some_and(|link| self.looks.iter().any(|other| other.router && other.machine == link.peer))
+        };
+        for (member, look) in self.looks.iter().enumerate() {
             let open = look.desired.neighbors.iter().filter(|(_, neighbor)| !neighbor.shutdown);
+            let open = open.filter(|(key, _)| !look.router || between_routers(look, key));
             alone.extend(
                 open.map(|(key, _)| End { member, key: key.clone() }).filter(|end| !paired.contains(end)),
             );

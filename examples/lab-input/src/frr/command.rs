@@ -225,6 +225,9 @@ fn timers(keepalive: &str, hold: &str) -> Result<Keepalive, String> {
         .parse()
         .map_err(|_| format!("`{keepalive}` is not a keepalive time; expected 0 to 65535 seconds"))?;
     match hold.parse() {
+        Ok(hold @ 3..) if keepalive == 0 => Err(format!(
+            "a keepalive time of 0 does not keep a session alive whose hold time is {hold} s; expected 1 or more"
+        )),
         Ok(hold @ (0 | 3..)) => Ok(Keepalive { keepalive, hold }),
         _ => Err(format!("`{hold}` is not a hold time; expected 0 or 3 to 65535 seconds")),
     }

@@ -59,6 +59,16 @@ pub(crate) fn router(config: &Config, host: Host, faults: &mut Vec<Fault>) -> Op
             kinds.insert(key.clone(), kind);
         }
     }
+    if errors(faults) == before
+        && let Err(refused) = desired.check()
+    {
+        // What this module lets through and a speaker does not: at the neighbour's line, where it is about one.
+        faults.extend(refused.0.iter().map(|fault| {
+            let about =
+                bgp.neighbors.iter().find(|(key, _)| fault.path.starts_with(&format!("neighbors[{key}]")));
+            about.map_or(&bgp.place, |(_, peer)| &peer.place).error(fault.to_string())
+        }));
+    }
     let mut groups: BTreeMap<String, Vec<NeighborKey>> =
         bgp.groups.keys().map(|name| (name.clone(), Vec::new())).collect();
     for (key, peer) in &bgp.neighbors {
@@ -222,7 +232,9 @@ fn source(
     let (source, place) = said?;
     let fits = |address: &IpAddr| match key {
         NeighborKey::Address(peer) => peer.is_ipv4() == address.is_ipv4(),
-        NeighborKey::Interface(_) | NeighborKey::Range(_) => true,
+        // An unnumbered session is over IPv6.
+        NeighborKey::Interface(_) => address.is_ipv6(),
+        NeighborKey::Range(_) => true,
     };
     let own = || host.connected.iter().map(|attached| (&attached.interface, attached.address.addr()));
     let found = match source.parse::<IpAddr>() {

@@ -358,3 +358,23 @@ fn the_same_objects_give_the_same_result() {
     let swapped = compiled(&[NODES, POLICY], "n0");
     assert_eq!(swapped.instances["65010"], first, "whatever the order of the files");
 }
+
+/// The FQDN capability has room for 64 octets, a node's name for 253: a speaker takes every instance.
+#[test]
+fn a_long_node_name_makes_no_bad_instance() {
+    let name = "node-".repeat(20);
+    let mut snapshot = Snapshot::new();
+    snapshot.read(
+        "p.yaml",
+        &format!(
+            "apiVersion: cilium.io/v2alpha1\nkind: CiliumBGPPeeringPolicy\nmetadata: {{name: p}}\nspec:\n  \
+             virtualRouters:\n  - {{localASN: 65001, neighbors: [{{peerAddress: 10.0.0.1/32, peerASN: 65001}}]}}\n\
+             ---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}a}}\nstatus: {{addresses: [{{type: \
+             InternalIP, address: 10.0.0.2}}]}}\n"
+        ),
+    );
+    let compiled = compile(&snapshot, &format!("{name}a"));
+    let desired = compiled.instances.get("65001").expect("an instance");
+    desired.check().expect("one that a speaker takes");
+    assert_eq!(desired.hostname.as_ref().map(String::len), Some(64));
+}
