@@ -76,6 +76,8 @@ fn routes_arrive_on_both_sides_and_leave_with_their_speaker() {
     // And it comes back, with something else to say.
     let dialling = dial("192.0.2.128/25");
     assert_eq!(listening.expect("+"), "+ 192.0.2.128/25 via 127.0.0.1, AS path 65001");
+    // Both have to have heard before one goes: what was never learned is never withdrawn.
+    assert_eq!(dialling.expect("+"), "+ 198.51.100.0/24 via 127.0.0.1, AS path 65002");
     drop(listening);
     assert_eq!(dialling.expect("-"), "- 198.51.100.0/24");
 }
