@@ -52,7 +52,10 @@ fn files_and_directories() {
                 "{}:1:1: expected a Kubernetes object, found nothing under `apiVersion` and `kind`",
                 at("values.yaml").display()
             ),
-            format!("{}: there is no such file or directory; give the path of one, from the current folder", at("none.yaml").display()),
+            format!(
+                "{}: there is no such file or directory; give the path of one, from the current folder",
+                at("none.yaml").display()
+            ),
             format!("{}: not UTF-8 from octet 3 on: expected a text file", at("latin1.txt").display()),
             format!("{}: there is no *.yaml, *.yml or *.json file in this directory", empty.display()),
         ]
