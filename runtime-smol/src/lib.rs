@@ -276,7 +276,8 @@ async fn send(
     loop {
         // Asked first: what the speaker still had to say when it was done is then in the loop below.
         let last = connection.is_closing();
-        while let Some(mut bytes) = driver.transmit(connection) {
+        let outgoing = driver.transmit(connection);
+        for mut bytes in outgoing.octets {
             while !bytes.is_empty() {
                 match stream.get_ref().write(&bytes) {
                     Ok(len) => drop(bytes.split_to(len)),
@@ -285,7 +286,10 @@ async fn send(
                     Err(error) => return Err(error),
                 }
             }
+        }
+        if outgoing.more {
             yield_now().await;
+            continue;
         }
         if last {
             return Ok(());

@@ -27,7 +27,12 @@
 //! # }
 //! ```
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, Read as _},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use peerage_core::{
     Speaker,
@@ -38,7 +43,9 @@ use peerage_sockets::{
     Connection, Driver, Host, LINGER, ReadStep, SocketSetup, Tick, accept_pause, close_reason, finish,
     listen, reset_on_close,
 };
+use socket2::SockRef;
 use tokio::{
+    io::Interest,
     net::{TcpListener, TcpStream},
     runtime::Handle,
     task::yield_now,
@@ -229,7 +236,7 @@ async fn exchange(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: 
 /// Hands in what comes, until nothing will.
 async fn receive(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: &TcpStream) -> CloseReason {
     loop {
-        match driver.read(connection, |buffer| stream.try_read(buffer)) {
+        match driver.read(connection, |buffer| read(stream, buffer)) {
             ReadStep::Again => yield_now().await,
             ReadStep::Wait => {
                 if let Err(error) = stream.readable().await {
@@ -241,12 +248,25 @@ async fn receive(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: &
     }
 }
 
+/// Reads once. A read that leaves room in the buffer has emptied the socket: tokio is told so, as its own
+/// readers do it, or it would have the socket read again only to hear that there is nothing.
+fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut got = None;
+    let result = stream.try_io(Interest::READABLE, || {
+        let len = (&*SockRef::from(stream)).read(buffer)?;
+        got = Some(len);
+        if len == 0 || len == buffer.len() { Ok(len) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    });
+    got.map_or(result, Ok)
+}
+
 /// Writes what there is to write, until there will be no more.
 async fn send(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: &TcpStream) -> io::Result<()> {
     loop {
         // Asked first: what the speaker still had to say when it was done is then in the loop below.
         let last = connection.is_closing();
-        while let Some(mut bytes) = driver.transmit(connection) {
+        let outgoing = driver.transmit(connection);
+        for mut bytes in outgoing.octets {
             while !bytes.is_empty() {
                 match stream.try_write(&bytes) {
                     Ok(len) => drop(bytes.split_to(len)),
@@ -255,7 +275,10 @@ async fn send(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: &Tcp
                     Err(error) => return Err(error),
                 }
             }
+        }
+        if outgoing.more {
             yield_now().await;
+            continue;
         }
         if last {
             return Ok(());

@@ -8,7 +8,8 @@ use peerage_sockets::{Clock, SocketSetup, seed};
 
 use crate::cli;
 
-/// What speakers run on: two threads, as many as a lab of seven or a router needs.
+/// What speakers run on: one thread. A speaker has one owner at a time anyway, and handing a message from
+/// thread to thread costs more than the message.
 #[derive(Clone, Debug)]
 pub(crate) enum Runtime {
     /// tokio
@@ -31,8 +32,7 @@ impl Runtime {
     pub(crate) fn start(which: cli::Runtime) -> Result<Self> {
         match which {
             cli::Runtime::Tokio => {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(2)
+                let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()
                     .context("cannot start tokio")?;
@@ -42,10 +42,8 @@ impl Runtime {
             }
             cli::Runtime::Smol => {
                 let executor = Arc::new(smol::Executor::new());
-                for _ in 0..2 {
-                    let executor = Arc::clone(&executor);
-                    run("smol", move || smol::block_on(executor.run(std::future::pending::<()>())))?;
-                }
+                let running = Arc::clone(&executor);
+                run("smol", move || smol::block_on(running.run(std::future::pending::<()>())))?;
                 Ok(Self::Smol(executor))
             }
         }

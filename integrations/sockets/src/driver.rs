@@ -99,6 +99,15 @@ pub enum ReadStep {
     End(CloseReason),
 }
 
+/// What [`Driver::transmit`] gives.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// To be written, in this order.
+    pub octets: Vec<Bytes>,
+    /// There may be more: ask again after others had their turn. Else [`Connection::writable`] says when.
+    pub more: bool,
+}
+
 /// What to do after [`Driver::tick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tick {
@@ -232,13 +241,25 @@ impl<H: Host> Driver<H> {
         step
     }
 
-    /// The next octets to write to a connection, all of which must be written before asking again.
-    pub fn transmit(self: &Arc<Self>, connection: &Connection) -> Option<Bytes> {
-        let bytes = self.with(|speaker, now| speaker.poll_transmit(now, connection.id(), CHUNK));
-        if bytes.is_some() {
+    /// What to write to a connection next, all of which must be written before asking again.
+    pub fn transmit(self: &Arc<Self>, connection: &Connection) -> Outgoing {
+        let mut outgoing = Outgoing::default();
+        self.with(|speaker, now| {
+            let mut len = 0;
+            while let Some(octets) = speaker.poll_transmit(now, connection.id(), CHUNK) {
+                len += octets.len();
+                outgoing.octets.push(octets);
+                // Half a chunk is worth a system call, and others want the lock.
+                if len > CHUNK / 2 {
+                    outgoing.more = true;
+                    break;
+                }
+            }
+        });
+        if !outgoing.octets.is_empty() {
             connection.note_written();
         }
-        bytes
+        outgoing
     }
 
     /// Whether to wait for the peer before closing a connection on which everything is written: the input
