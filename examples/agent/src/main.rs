@@ -5,6 +5,7 @@
 
 mod cli;
 mod control;
+mod daemon;
 mod files;
 mod lab;
 mod node;

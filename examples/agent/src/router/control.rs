@@ -9,10 +9,11 @@ use peerage_core::{
     speaker::{NeighborKey, NeighborStatus, PeerState},
 };
 
-use super::{Router, monitor::Listener};
+use super::Router;
 use crate::{
     cli::{FamilyName, Format, Soft, What},
     control::{Answer, Request, Response},
+    daemon::monitor::Listener,
     show::{self, Instance},
 };
 
