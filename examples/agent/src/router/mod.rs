@@ -22,7 +22,7 @@ use peerage_sockets::{Clock, seed};
 use sockets::Sockets;
 
 use crate::{
-    cli::RouterArgs,
+    cli::{Format, RouterArgs},
     control::{Server, router_socket},
     daemon::{
         count,
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &RouterArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let asked = signals::watch()?;
-    let log = Arc::new(Log::start(config.log)?);
+    let log = Arc::new(Log::start(config.log, Format::Text)?);
     let router = Arc::new(Router::start(arguments, config, Arc::clone(&log))?);
     let server = match router.answer(arguments) {
         Ok(server) => server,
@@ -187,7 +187,7 @@ impl Router {
                 let count = count(plan.changes.len(), "change");
                 let cost = plan::cost_name(plan.cost());
                 self.log.tell(LogLevel::Info, &format!("reload: {count}, highest cost: {cost}"));
-                for line in plan::lines(&plan) {
+                for line in plan::lines(&plan, plan::ROUTER) {
                     self.log.tell(LogLevel::Info, &format!("reload:   {line}"));
                 }
             }
