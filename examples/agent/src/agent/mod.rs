@@ -156,8 +156,7 @@ impl Agent {
         let lines = self.lock_faults().replace(all, &found.files);
         let quiet = lines.is_empty();
         lines.iter().for_each(|(level, text)| self.log.say(*level, text));
-        let said =
-            outcomes.iter().filter(|(name, outcome)| self.say(name, outcome, wanted.get(name))).count();
+        let said = outcomes.iter().filter(|(name, outcome)| self.say(name, outcome)).count();
         if std::mem::take(&mut found.asked) && quiet && said == 0 {
             self.log.say(LogLevel::Info, "looked again: nothing changes");
         }
@@ -171,23 +170,11 @@ impl Agent {
     }
 
     /// Says what became of an instance; whether that is anything.
-    fn say(&self, name: &str, outcome: &Outcome, wanted: Option<&Wanted>) -> bool {
+    fn say(&self, name: &str, outcome: &Outcome) -> bool {
         let tell = |text: &str| self.log.say(LogLevel::Info, &format!("instance {name}: {text}"));
         match outcome {
-            Outcome::Started(_) => {
-                let Some(Wanted { desired, listen }) = wanted else { return false };
-                tell(&format!(
-                    "starts: AS {}, router id {}, {}, {}, {}",
-                    desired.asn,
-                    desired.router_id,
-                    count(desired.neighbors.len(), "neighbor"),
-                    count(desired.originate.len(), "route"),
-                    listen.first().map_or_else(
-                        || "it does not listen".to_owned(),
-                        |address| format!("listening on port {}", address.port())
-                    ),
-                ));
-            }
+            // That was said before its sessions came up.
+            Outcome::Started(_) => {}
             Outcome::Changed(plan) if plan.is_empty() => return false,
             Outcome::Changed(plan) => {
                 let cost = plan::cost_name(plan.cost());
@@ -230,7 +217,20 @@ impl Home for HomeOf {
         sockets
     }
 
-    fn started(&self, name: &str, node: &Node) {
+    fn started(&self, name: &str, wanted: &Wanted, node: &Node) {
+        let Wanted { desired, listen } = wanted;
+        let listens = match listen.first() {
+            Some(address) => format!("listening on port {}", address.port()),
+            None => "it does not listen".to_owned(),
+        };
+        let text = format!(
+            "instance {name}: starts: AS {}, router id {}, {}, {}, {listens}",
+            desired.asn,
+            desired.router_id,
+            count(desired.neighbors.len(), "neighbor"),
+            count(desired.originate.len(), "route"),
+        );
+        self.0.log.say(LogLevel::Info, &text);
         let log = Arc::clone(&self.0.log);
         let listeners =
             self.0.lock_parts().get(name).map(|part| Arc::clone(&part.listeners)).unwrap_or_default();
