@@ -196,6 +196,10 @@ fn sessions_and_routes_follow_the_directory() {
         assert_eq!(agent.json(&["show", "summary", "--node", "worker/65010"])["ribCount"], 1);
         assert_eq!(agent.json(&["show", "faults"])["faults"], Value::Array(Vec::new()));
 
+        let mut command = tool::peerage(&["monitor", "-o", "json", "--socket"]);
+        let mut monitor = Process::start(command.arg(&agent.socket), false);
+        monitor.hears(&["\"event\":\"start\"", "worker/65010"]);
+
         // UPDATEs only.
         place.replace("node.yaml", &node("10.2.0.0/24", ""));
         agent.hears(&["2 changes, highest cost: none"]);
@@ -203,10 +207,13 @@ fn sessions_and_routes_follow_the_directory() {
         agent.hears(&["originate 10.2.0.0/24; cost: none"]);
         tor.has(&["10.2.0.0/24"]);
         assert_eq!(tor.sessions(), (1.into(), 0.into()));
+        monitor.hears(&["\"event\":\"route\"", "10.2.0.0/24"]);
 
         fs::remove_file(place.at("rack0.yaml")).unwrap();
         tor.hears(&["neighbor 127.0.0.1: down: received NOTIFICATION 6/3"]);
         agent.hears(&["instance 65010: ends"]);
+        monitor.hears(&["\"event\":\"end\"", "the instance has ended"]);
+        tool::wait(&mut monitor.child, PATIENCE);
         tor.has(&[]);
 
         place.replace("rack0.yaml", &policy("rack0", 11, place.port));
@@ -475,6 +482,43 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(peer.notification(), (6, 2));
     agent.process.signal("-TERM");
     assert_eq!(tool::wait(&mut agent.process.child, PATIENCE), 143);
+}
+
+#[test]
+fn what_nobody_hints_at_is_seen_all_the_same() {
+    let place = Place::new();
+    let tor = router(place.folder.path(), 11, place.port);
+    let elsewhere = place.folder.path().join("node.yaml");
+    fs::write(&elsewhere, node(PODS, "")).unwrap();
+    symlink(&elsewhere, place.at("node.yaml")).unwrap();
+    place.write("rack0.yaml", &policy("rack0", 11, place.port));
+    let _agent = place.agent("tokio");
+    tor.has(&[PODS]);
+    // No event in the directory.
+    fs::write(&elsewhere, node("10.2.0.0/24", "")).unwrap();
+    tor.has(&["10.2.0.0/24"]);
+}
+
+#[test]
+fn a_neighbour_with_a_key_is_not_spoken_with() {
+    let place = Place::new();
+    let listener = TcpListener::bind(("127.0.0.12", place.port)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let tor = router(place.folder.path(), 11, place.port);
+    place.write("node.yaml", &node(PODS, ""));
+    let guarded = format!(
+        "    - {{peerAddress: 127.0.0.12/32, peerASN: 65010, peerPort: {}, connectRetryTimeSeconds: 1, \
+         authSecretRef: key}}\n",
+        place.port
+    );
+    place.write("rack0.yaml", &(policy("rack0", 11, place.port) + &guarded));
+    let mut agent = place.agent("tokio");
+    agent.hears(&["neighbors[1].authSecretRef", "no session is opened with this neighbour"]);
+    tor.has(&[PODS]);
+    let neighbor = agent.json(&["show", "neighbor", "127.0.0.12"]);
+    assert_eq!(neighbor["127.0.0.12"]["shutdown"], true);
+    // The other one is up: had this one been dialled, it would have been by now or before.
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]

@@ -194,7 +194,13 @@ impl Agent {
     /// Drops what belonged to instances that are not there any more.
     fn forget(&self) {
         let running: BTreeSet<String> = self.instances.running().into_iter().map(|(name, _)| name).collect();
-        self.lock_parts().retain(|name, _| running.contains(name));
+        self.lock_parts().retain(|name, part| {
+            let runs = running.contains(name);
+            if !runs {
+                part.listeners.end("the instance has ended");
+            }
+            runs
+        });
     }
 
     fn lock_parts(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
@@ -213,7 +219,9 @@ impl Home for HomeOf {
     fn sockets(&self, name: &str) -> Arc<dyn SocketSetup> {
         let sockets = Arc::new(Sockets::new(Arc::clone(&self.0.log), BTreeMap::new()));
         let part = Part { sockets: Arc::clone(&sockets), listeners: Arc::default() };
-        self.0.lock_parts().insert(name.to_owned(), part);
+        if let Some(old) = self.0.lock_parts().insert(name.to_owned(), part) {
+            old.listeners.end("the instance starts anew");
+        }
         sockets
     }
 
