@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use peerage_core::speaker::Change;
-use peerage_kubernetes::{Fault, Severity, Snapshot};
+use peerage_kubernetes::{Fault, Severity, Snapshot, plan};
 
 use super::{
     converge,
@@ -30,6 +30,9 @@ const DEFAULT_NODE: &str = "router0";
 /// Answers one request.
 pub(crate) fn answer(world: &World, stop: &Stop, request: Request) -> Response {
     let result = match request {
+        Request::Show { show: What::Faults, format, .. } => {
+            show::faults(&world.lab.name, &plan(&world.cluster()).faults, format).map(Response::done)
+        }
         Request::Show { show, node, format, family } => {
             self::show(world, &show, node.as_deref(), format, family).map(Response::done)
         }
@@ -83,7 +86,7 @@ fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Re
             names.iter().for_each(|name| _ = writeln!(output, "{name} applied"));
         }
     }
-    let (changes, compiled) = world.apply()?;
+    let (changes, compiled) = world.apply();
     faults.extend(compiled);
     changes.iter().for_each(|change| output.push_str(&change_text(change)));
     if let Err(missing) = converge::wait(world, Instant::now() + SETTLE, stop) {

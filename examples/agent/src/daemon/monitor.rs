@@ -21,7 +21,7 @@ use peerage_config::LogLevel;
 use peerage_core::wire::Family;
 use serde_json::json;
 
-use super::{file::count, log::Log, news::News};
+use super::{count, log::Log, news::News};
 use crate::{cli::Format, node::Node};
 
 /// Listeners at a time.
@@ -52,6 +52,12 @@ impl Listeners {
             // Whose queue is full finds it closed at its end.
             queues.retain(|queue| queue.try_send(Arc::clone(&news)).is_ok());
         }
+    }
+
+    /// Tells everyone why there will be no more, and lets them go.
+    pub(crate) fn end(&self, text: &str) {
+        self.tell(News::end(text));
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// One more; `None`: there are enough.
@@ -119,7 +125,12 @@ impl Listener {
         loop {
             loop {
                 match self.news.try_recv() {
-                    Ok(news) => self.write(stream, &[(*news).clone()])?,
+                    Ok(news) => {
+                        self.write(stream, &[(*news).clone()])?;
+                        if news.last {
+                            return Ok(());
+                        }
+                    }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return self.drop_slow(stream),
                 }
