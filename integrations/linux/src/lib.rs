@@ -20,6 +20,7 @@
 //!         told.lock().unwrap().handle_neighbor(Clock.now(), &interface, address);
 //!     }
 //!     Found::Fault { interface, error } => eprintln!("{interface}: {error}"),
+//!     _ => {}
 //! })?;
 //! discovery.watch(["eth0".to_owned()]);
 //! // It ends when it is dropped.
