@@ -231,6 +231,20 @@ impl Router {
         run.json()[name].clone()
     }
 
+    /// Waits for a route.
+    fn has(&self, prefix: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut command = tool::peerage(&["show", "route", prefix, "-o", "json"]);
+            let run = Run::of(command.arg("--socket").arg(&self.socket));
+            if run.code == 0 && run.json()["paths"][0]["bestpath"] == true {
+                return;
+            }
+            assert!(Instant::now() < end, "{run}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn reload(&self, config: &str) {
         fs::write(&self.file, config).unwrap();
         self.signal("-HUP");
@@ -431,12 +445,7 @@ fn a_ttl_is_checked_and_changes_under_a_session() {
     b.hears(&["cost: none"]);
     pair.a.drops(&["TCPMinTTLDrop"]);
     b.reload(&with(2, "ttl-security = 1").replace("10.2.0.0/16", "10.22.0.0/16"));
-    let end = Instant::now() + PATIENCE;
-    while Run::of(tool::peerage(&["show", "route", "10.22.0.0/16"]).arg("--socket").arg(&a.socket)).code != 0
-    {
-        assert!(Instant::now() < end, "the route does not arrive");
-        thread::sleep(Duration::from_millis(50));
-    }
+    a.has("10.22.0.0/16");
     assert_eq!(a.neighbor("net0")["connectionsEstablished"], 1);
     a.stop();
     b.stop();
