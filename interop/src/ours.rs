@@ -19,7 +19,8 @@ use peerage_core::{
     },
     wire::{Asn, Family, RouterId, attr::PathAttributes},
 };
-use peerage_sockets::{Clock, Direct, seed};
+use peerage_linux::{Discovery, Found, Protection};
+use peerage_sockets::{Clock, seed};
 use peerage_tokio::Node;
 use tokio::runtime::Runtime;
 
@@ -41,9 +42,12 @@ pub fn accepting(asn: u32) -> Neighbor {
 /// A running Peerage.
 #[derive(Debug)]
 pub struct Ours {
+    // Before the node, which it tells.
+    discovery: Option<Discovery>,
     node: Node,
     // Declared after the node, which it runs.
     _runtime: Runtime,
+    protection: Arc<Protection>,
     address: IpAddr,
     desired: Desired,
     events: Arc<Mutex<Vec<Event>>>,
@@ -64,8 +68,11 @@ impl Ours {
     /// If the address cannot be listened on.
     pub fn start_listening(asn: u32, address: IpAddr, listen: SocketAddr) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let speaker = Speaker::new(seed(), Clock.now());
-        let node = Node::spawn_on(runtime.handle(), speaker, Arc::new(Direct), &[listen])?;
+        let mut speaker = Speaker::new(seed(), Clock.now());
+        speaker.protect_accepted();
+        let protection = Arc::new(Protection::new(move |who, error| println!("{address}: {who}: {error}")));
+        let setup = Arc::clone(&protection);
+        let node = Node::spawn_on(runtime.handle(), speaker, setup, &[listen])?;
         let events = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&events);
         node.set_event_sink(Box::new(move |event| {
@@ -79,8 +86,10 @@ impl Ours {
             IpAddr::V6(v6) => Ipv4Addr::new(10, 77, 6, v6.octets()[15]),
         };
         Ok(Self {
+            discovery: None,
             node,
             _runtime: runtime,
+            protection,
             address,
             desired: Desired::new(Asn(asn), RouterId::from(router_id)),
             events,
@@ -104,8 +113,28 @@ impl Ours {
     /// If its configuration has a fault.
     pub fn configure(&mut self, key: NeighborKey, neighbor: Neighbor) -> Result<()> {
         self.desired.neighbors.insert(key, neighbor);
+        let options = self.desired.neighbors.iter().map(|(key, it)| (key.clone(), it.socket.clone()));
+        self.protection.set_neighbors(options);
+        self.node.refresh_sockets();
         let faults = self.node.with(|speaker, now| speaker.reconcile(now, &self.desired));
         faults.map_err(|faults| anyhow::anyhow!("{faults}")).map(drop)
+    }
+
+    /// Looks for whoever is on the other end of interfaces, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// If the system does not let it.
+    pub fn discover(&mut self, interfaces: &[&str]) -> Result<()> {
+        let node = self.node.clone();
+        let discovery = Discovery::start(move |found| {
+            println!("{found:?}");
+            if let Found::Neighbor { interface, address } = found {
+                node.with(|speaker, now| speaker.handle_neighbor(now, &interface, address));
+            }
+        })?;
+        discovery.watch(interfaces.iter().map(ToString::to_string));
+        self.discovery = Some(discovery);
+        Ok(())
     }
 
     /// Something done to the speaker.

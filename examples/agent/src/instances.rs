@@ -114,7 +114,10 @@ impl Instances {
         let known = self.lock().get(name).cloned();
         if let Some(known) = known.as_ref().filter(|known| known.listen == wanted.listen) {
             home.telling(name, &wanted.desired);
-            return Ok(Outcome::Changed(tell(&known.node, &wanted.desired)?));
+            let plan = tell(&known.node, &wanted.desired)?;
+            // A TTL, for instance, is another one on a session that goes on.
+            known.node.refresh_sockets();
+            return Ok(Outcome::Changed(plan));
         }
         // Where it listens only a new one can change. That it can listen there is known first.
         let node = self.runtime.spawn(home.sockets(name), &wanted.listen)?;

@@ -9,9 +9,10 @@ use std::{
     collections::{HashMap, HashSet},
     fmt, io,
     net::{SocketAddr, TcpStream},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -62,6 +63,9 @@ pub struct Driver<H> {
     end: Signal,
     stopping: AtomicBool,
     killed: AtomicBool,
+    /// How often the options of sockets have changed, and who waits for that to set those of listeners.
+    options: AtomicU64,
+    relisten: Signal,
     /// Read buffers that nobody uses now. Reading and handling is one step without an await in it, so
     /// there are never more of them than threads.
     buffers: Mutex<Vec<Box<[u8]>>>,
@@ -74,8 +78,9 @@ struct State {
     listeners: usize,
     /// What the ticking task sleeps until; `None`: it sleeps until it is woken.
     armed: Option<Instant>,
-    /// Gone while someone delivers events to it.
+    /// Whoever delivers events has taken it; what is here then takes its place.
     sink: Option<Sink>,
+    delivering: bool,
 }
 
 /// What is to be done after unlocking.
@@ -135,12 +140,15 @@ impl<H: Host> Driver<H> {
                 listeners,
                 armed: None,
                 sink: None,
+                delivering: false,
             }),
             ticker: Signal::default(),
             retimed: AtomicBool::new(false),
             end: Signal::default(),
             stopping: AtomicBool::new(false),
             killed: AtomicBool::new(false),
+            options: AtomicU64::new(0),
+            relisten: Signal::default(),
             buffers: Mutex::default(),
         })
     }
@@ -155,9 +163,12 @@ impl<H: Host> Driver<H> {
 
     /// Gives all events from now on, and those still waiting in the speaker, to `sink`. It is called on
     /// whichever thread an event arises on, one event at a time and in order, without a lock: it may call
-    /// [`Driver::with`]. Until there is a sink, events wait in the speaker, which bounds them.
+    /// [`Driver::with`]. Until there is a sink, events wait in the speaker, which bounds them. One that
+    /// panics is called again for the next event; one that takes another's place is called when that has
+    /// returned.
     pub fn set_event_sink(self: &Arc<Self>, sink: Sink) {
-        self.enter(|state, _| state.sink = Some(sink));
+        // An old one is dropped without the lock.
+        let _old = self.enter(|state, _| state.sink.replace(sink));
     }
 
     /// Starts to connect where `connection` leads.
@@ -200,6 +211,7 @@ impl<H: Host> Driver<H> {
         SockRef<'a>: From<&'a S>,
     {
         let socket = SockRef::from(stream);
+        let options = self.options.load(Ordering::Acquire);
         let accepted = self.setup.accepted(remote, socket_addr(&socket).ok()?)?;
         self.setup.configure(&socket, &accepted).ok()?;
         socket.set_tcp_nodelay(true).ok()?;
@@ -209,10 +221,14 @@ impl<H: Host> Driver<H> {
         let connection = self.enter(|state, now| {
             let (remote, local, interface) = (accepted.remote, accepted.local, accepted.interface.as_deref());
             let id = state.speaker.handle_accepted(now, remote, local, interface);
-            let connection = Arc::new(Connection::new(id, None));
+            let connection = Arc::new(Connection::incoming(id, accepted));
             state.connections.insert(id, Arc::clone(&connection));
             connection
         });
+        if self.options.load(Ordering::Acquire) != options {
+            // They changed after they were set, and perhaps before anybody could find the connection.
+            connection.make_stale();
+        }
         Some(connection)
     }
 
@@ -321,6 +337,51 @@ impl<H: Host> Driver<H> {
         self.ticker.wait(|| due().then_some(())).await;
     }
 
+    /// Has the options of every socket, listening or connected, set anew by [`SocketSetup::relisten`] and
+    /// [`SocketSetup::reconfigure`], for they are other ones now. Sessions go on.
+    pub fn refresh_sockets(&self) {
+        self.options.fetch_add(1, Ordering::AcqRel);
+        let connections: Vec<_> = lock(&self.state).connections.values().cloned().collect();
+        connections.iter().for_each(|connection| connection.make_stale());
+        self.relisten.notify();
+    }
+
+    /// Waits until the options of a listening socket change, and sets them. `seen`, 0 at first, is kept
+    /// from one call to the next.
+    pub async fn relisten<'a, S>(&self, listener: &'a S, seen: &mut u64)
+    where
+        SockRef<'a>: From<&'a S>,
+    {
+        let changed = || {
+            let options = self.options.load(Ordering::Acquire);
+            (std::mem::replace(seen, options) != options).then_some(())
+        };
+        self.relisten.wait(changed).await;
+        let socket = SockRef::from(listener);
+        if let Ok(address) = socket_addr(&socket) {
+            self.setup.relisten(&socket, address);
+        }
+    }
+
+    /// Sets a connection's options whenever they change, until that fails: the connection is then to be
+    /// closed.
+    pub async fn reconfigure<'a, S>(&self, connection: &Connection, stream: &'a S) -> io::Error
+    where
+        SockRef<'a>: From<&'a S>,
+    {
+        loop {
+            connection.stale().await;
+            let socket = SockRef::from(stream);
+            let done = socket_addr(&socket).and_then(|local| match connection.ends(local) {
+                Some(ends) => self.setup.reconfigure(&socket, &ends),
+                None => Ok(()),
+            });
+            if let Err(error) = done {
+                return error;
+            }
+        }
+    }
+
     /// Begins to stop: sessions end with `text`, no connection is accepted or opened any more.
     pub fn stop(self: &Arc<Self>, text: &str) {
         self.stopping.store(true, Ordering::Release);
@@ -398,7 +459,7 @@ impl<H: Host> Driver<H> {
         while let Some(action) = state.speaker.poll_action() {
             match action {
                 Action::Connect { conn, target, .. } if !self.is_stopping() => {
-                    let connection = Arc::new(Connection::new(conn, Some(target)));
+                    let connection = Arc::new(Connection::outgoing(conn, target));
                     state.connections.insert(conn, Arc::clone(&connection));
                     due.opens.push(connection);
                 }
@@ -415,10 +476,11 @@ impl<H: Host> Driver<H> {
                 _ => {}
             }
         }
-        if state.sink.is_some() {
+        if state.sink.is_some() && !state.delivering {
             due.events = state.take_events();
             if !due.events.is_empty() {
                 due.sink = state.sink.take();
+                state.delivering = true;
             }
         }
         // A deadline that moved away wakes nobody: the task finds nothing due and sleeps on.
@@ -437,15 +499,20 @@ impl<H: Host> Driver<H> {
     /// order is kept without a lock on it.
     fn deliver(&self, mut sink: Sink, mut events: Vec<Event>) {
         while !events.is_empty() {
-            events.into_iter().for_each(&mut sink);
-            let mut state = lock(&self.state);
-            if state.sink.is_some() {
-                // A new one was set meanwhile. It may have been delivering too: what is left is its.
-                return;
+            for event in events {
+                // A panic in it has been reported where it happened; the next event is another one.
+                let _ = catch_unwind(AssertUnwindSafe(|| sink(event)));
             }
+            // A sink that was set meanwhile gets what is left. The old one goes without the lock, for what it
+            // holds is not known here.
+            let mut state = lock(&self.state);
+            let old = state.sink.take().map(|new| std::mem::replace(&mut sink, new));
             events = state.take_events();
             if events.is_empty() {
                 state.sink = Some(sink);
+                state.delivering = false;
+                drop(state);
+                drop(old);
                 return;
             }
         }

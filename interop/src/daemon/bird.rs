@@ -41,14 +41,16 @@ protocol static {{ ipv6 {{ table hops6; }}; route fd77::/64 via \"lo\"; }}
             text.push_str("}\n");
         }
         for (index, peer) in config.neighbors.iter().enumerate() {
-            let Peer { address, asn, passive, hold } = peer;
+            let Peer { address, asn, passive, hold, key, ttl_security } = peer;
+            let key = key.map_or_else(String::new, |key| format!("password \"{key}\";"));
             let family = if address.is_ipv4() { '4' } else { '6' };
             let _ = writeln!(
                 text,
                 "protocol bgp p{index} {{
   local {} port 179 as {};
   neighbor {address} as {asn};
-  multihop;
+  {}
+  {key}
   strict bind yes;
   passive {};
   hold time {hold};
@@ -59,22 +61,27 @@ protocol static {{ ipv6 {{ table hops6; }}; route fd77::/64 via \"lo\"; }}
 }}",
                 config.address,
                 config.asn,
+                if *ttl_security { "multihop 1;\n  ttl security yes;" } else { "multihop;" },
                 if *passive { "yes" } else { "no" },
             );
         }
-        if let Some(Unnumbered { interface, address, asn, .. }) = &config.unnumbered {
+        if let Some(Unnumbered { interface, address, asn, passive, .. }) = &config.unnumbered {
+            // It lets itself be found, but does not look.
             let _ = writeln!(
                 text,
-                "protocol bgp p0 {{
+                "protocol radv {{ interface \"{interface}\" {{ max ra interval 10; default lifetime 0; }}; }}
+protocol bgp p0 {{
   local as {};
   neighbor {address}%'{interface}' as {asn};
   direct;
+  passive {};
   connect delay time 1;
   connect retry time 1;
   error wait time 1, 2;
   ipv4 {{ extended next hop yes; import all; export all; }};
 }}",
                 config.asn,
+                if *passive { "yes" } else { "no" },
             );
         }
         ("bird.conf", text)

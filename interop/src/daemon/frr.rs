@@ -29,13 +29,16 @@ router bgp {asn}
 "
         );
         let mut names = Vec::new();
-        if let Some(Unnumbered { interface, .. }) = &config.unnumbered {
+        if let Some(Unnumbered { interface, passive, .. }) = &config.unnumbered {
             text.push_str(&format!(" neighbor {interface} interface remote-as external\n"));
             text.push_str(&format!(" neighbor {interface} timers connect 1\n"));
+            if *passive {
+                text.push_str(&format!(" neighbor {interface} passive\n"));
+            }
             names.push((interface.clone(), true));
         }
         for peer in &config.neighbors {
-            let Peer { address, asn, hold, passive } = peer;
+            let Peer { address, asn, hold, passive, key, ttl_security } = peer;
             text.push_str(&format!(
                 " neighbor {address} remote-as {asn}
  neighbor {address} update-source {}
@@ -51,6 +54,12 @@ router bgp {asn}
             }
             if *passive {
                 text.push_str(&format!(" neighbor {address} passive\n"));
+            }
+            if let Some(key) = key {
+                text.push_str(&format!(" neighbor {address} password {key}\n"));
+            }
+            if *ttl_security {
+                text.push_str(&format!(" neighbor {address} ttl-security hops 1\n"));
             }
             names.push((address.to_string(), address.is_ipv4()));
         }

@@ -47,7 +47,7 @@ use crate::{
     },
     instances::{Home, Instances, Outcome, Wanted},
     node::{Node, Runtime},
-    router::sockets::Sockets,
+    router::sockets::{PROTECTS, Sockets},
 };
 
 /// When an instance that could not start is tried again.
@@ -222,13 +222,16 @@ struct HomeOf<'a> {
 
 impl Home for HomeOf<'_> {
     fn sockets(&self, name: &str) -> Arc<dyn SocketSetup> {
-        let sockets = Arc::new(Sockets::new(Arc::clone(&self.agent.log), BTreeMap::new()));
+        let sockets = Arc::new(Sockets::new(Arc::clone(&self.agent.log), &BTreeMap::new()));
         let part = Part { sockets: Arc::clone(&sockets), listeners: Arc::default() };
         self.starting.replace(Some((name.to_owned(), part)));
         sockets
     }
 
     fn started(&self, name: &str, wanted: &Wanted, node: &Node) {
+        if PROTECTS {
+            node.with(|speaker, _| speaker.protect_accepted());
+        }
         let Wanted { desired, listen } = wanted;
         let listens = match listen.first() {
             Some(address) => format!("listening on port {}", address.port()),
@@ -263,7 +266,7 @@ impl Home for HomeOf<'_> {
             old.listeners.end("the instance starts anew");
         }
         if let Some(part) = parts.get(name) {
-            part.sockets.set_neighbors(desired.neighbors.clone());
+            part.sockets.set_neighbors(&desired.neighbors);
         }
     }
 }

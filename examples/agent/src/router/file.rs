@@ -6,6 +6,7 @@ use anyhow::Result;
 use peerage_config::{Config, Fault, Severity};
 use peerage_core::speaker::{Neighbor, NeighborKey};
 
+use super::sockets::PROTECTS;
 use crate::{daemon::count, files};
 
 /// Reads the file. What is wrong with it is in the inner result, in its order.
@@ -29,12 +30,12 @@ pub(crate) fn load(path: &Path) -> Result<Result<Config, Vec<Fault>>> {
 
 /// What the configuration may say of a neighbour and this program cannot do.
 fn limits(key: &NeighborKey, neighbor: &Neighbor) -> impl Iterator<Item = &'static str> {
-    let interface = matches!(key, NeighborKey::Interface(_)) && !neighbor.shutdown;
-    let interface = interface.then_some(
-        "this router does not look for whoever is on the link: it waits for a connection from a link-local address on this interface, and makes none",
+    let interface = cfg!(not(target_os = "linux")) && matches!(key, NeighborKey::Interface(_));
+    let interface = (interface && !neighbor.shutdown).then_some(
+        "on this system nothing looks for whoever is on the link: it is waited for, and not connected to",
     );
     let guarded = is_guarded(neighbor).then_some(
-        "this router cannot set `password` or check `ttl-security` on its sockets: no connection with this neighbour is made or accepted",
+        "on this system `password` cannot be set nor `ttl-security` checked: no connection with this neighbour is made or accepted",
     );
     interface.into_iter().chain(guarded)
 }
@@ -42,7 +43,7 @@ fn limits(key: &NeighborKey, neighbor: &Neighbor) -> impl Iterator<Item = &'stat
 /// Whether it asks for protection that the sockets here do not give. It is never spoken with: without the
 /// protection would be worse than not at all.
 pub(crate) const fn is_guarded(neighbor: &Neighbor) -> bool {
-    neighbor.socket.protects()
+    !PROTECTS && neighbor.socket.protects()
 }
 
 /// A neighbour as the file names it.

@@ -8,11 +8,13 @@
 
 mod control;
 mod file;
+mod links;
 pub(crate) mod sockets;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, anyhow};
+use links::Links;
 use peerage_config::{Config, Fault, LogLevel};
 use peerage_core::{
     Speaker,
@@ -44,6 +46,7 @@ pub(crate) struct Router {
     log: Arc<Log>,
     listeners: Arc<Listeners>,
     sockets: Arc<Sockets>,
+    links: Links,
     file: PathBuf,
     /// What listens and answers, which only a restart changes.
     started: Started,
@@ -92,6 +95,7 @@ pub(crate) fn run(arguments: &RouterArgs) -> Result<ExitCode> {
     }
     log.say(LogLevel::Info, "ending: every session is closed with Cease 6/2");
     drop(server);
+    router.links.stop();
     router.node.shutdown("the router is shut down", PATIENCE);
     log.say(LogLevel::Info, "ended");
     log.flush();
@@ -106,7 +110,10 @@ impl Router {
         speaker.reconcile(Clock.now(), &desired).map_err(|faults| anyhow!("{faults}"))?;
         // What it originates it knows; nothing else has to be waited for.
         speaker.release(Clock.now());
-        let sockets = Arc::new(Sockets::new(Arc::clone(&log), desired.neighbors));
+        if sockets::PROTECTS {
+            speaker.protect_accepted();
+        }
+        let sockets = Arc::new(Sockets::new(Arc::clone(&log), &desired.neighbors));
         let setup = Arc::clone(&sockets);
         let node = Runtime::start(arguments.runtime)?.spawn_speaker(speaker, setup, &listen)?;
         let at: Vec<String> = node.listen_addrs().iter().map(ToString::to_string).collect();
@@ -122,9 +129,11 @@ impl Router {
                 told.tell(news);
             }
         });
+        let links = Links::new(node.clone(), Arc::clone(&sockets), Arc::clone(&log));
+        links.watch(links::interfaces(&desired));
         let file = arguments.config.clone();
         let started = Started { listen, socket };
-        Ok(Self { node, log, listeners, sockets, file, started })
+        Ok(Self { node, log, listeners, sockets, links, file, started })
     }
 
     /// Answers on the control socket.
@@ -171,7 +180,7 @@ impl Router {
             }
         }
         self.log.set_level(config.log);
-        self.sockets.set_neighbors(config.desired.neighbors.clone());
+        self.sockets.set_neighbors(&config.desired.neighbors);
         let done = self.node.with(|speaker, now| {
             let guarded = newly_guarded(speaker.desired(), &config.desired);
             let plan = speaker.reconcile(now, &config.desired)?;
@@ -181,6 +190,11 @@ impl Router {
             }
             Ok::<_, Faults>(plan)
         });
+        if done.is_ok() {
+            // A key, for instance, is another one on a session that goes on.
+            self.node.refresh_sockets();
+            self.links.watch(links::interfaces(&config.desired));
+        }
         match done {
             Ok(plan) if plan.is_empty() => self.log.tell(LogLevel::Info, "reload: nothing changes"),
             Ok(plan) => {
@@ -218,10 +232,6 @@ mod tests {
             let config = file::load(&path).unwrap().unwrap();
             let line = file::summary(&path, &config);
             assert!(line.contains("good: AS "), "{line}");
-            let guarded =
-                config.desired.neighbors.values().filter(|neighbor| file::is_guarded(neighbor)).count();
-            let said = config.notices.iter().filter(|notice| notice.message.contains("`password`")).count();
-            assert_eq!(guarded, said, "{name}");
             assert!(config.notices.iter().all(|notice| notice.line.is_some()), "{:?}", config.notices);
         }
     }
