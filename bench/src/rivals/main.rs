@@ -13,6 +13,7 @@ mod table;
 mod workload;
 
 use std::{
+    fmt,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -99,14 +100,29 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Missing>() { ExitCode::from(MISSING) } else { ExitCode::FAILURE }
         }
     }
 }
 
+/// The exit status where the machine lacks something; `cargo xtask` knows it too.
+const MISSING: u8 = 3;
+
+/// What the machine lacks.
+#[derive(Debug)]
+struct Missing(String);
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Missing {}
+
 fn one(workload: &Workload, rival: Rival, common: &Common) -> Result<()> {
     let workload = if common.smoke { workload.smoke() } else { *workload };
-    let figures = cell::run(&workload, rival, &common.peerage)?;
+    let figures = cell::run(&workload, rival, &common.peerage, common.smoke)?;
     Ok(serde_json::to_writer(io::stdout(), &figures)?)
 }
 
@@ -121,16 +137,19 @@ fn all(options: &Rounds) -> Result<()> {
         );
     }
     if let Some(why) = namespace::unavailable() {
-        bail!("no namespaces here: {why}");
+        return Err(Missing(format!("no namespaces here: {why}")).into());
     }
     if rivals.contains(&Rival::Bird) {
-        install::install(&[Kind::Bird])?;
+        install::install(&[Kind::Bird]).map_err(|error| Missing(format!("{error:#}")))?;
     }
     let peerage = rounds::program(&options.common.peerage, "`cargo xtask bench rivals` builds it")?;
     let setup = Setup { peerage, smoke: options.common.smoke };
     let mut text = format!("{}\n{rounds} rounds.\n", machine::describe());
     for workload in &workloads {
         let measured = rounds::measure(&setup, workload, &rivals, rounds)?;
+        if options.common.smoke {
+            continue;
+        }
         let table = tables::show(&measured);
         // Each as soon as it is there: a run takes long.
         writeln!(io::stdout(), "\n{table}")?;

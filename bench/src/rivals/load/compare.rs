@@ -1,10 +1,10 @@
 //! Whether attributes are those that were expected.
 //!
-//! Octets first: a speaker that writes attributes in the order of their codes is compared at the speed of
-//! `memcmp`. Attributes that look different are compared one by one, so that another order or form is no
-//! fault, and a fault has a name.
+//! Octets first: a speaker that writes attributes in the order of their codes, but for the next hop, is
+//! compared at the speed of `memcmp`. Attributes that look different are compared one by one, so that
+//! another order or form is no fault, and a fault has a name.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::net::IpAddr;
 
 use peerage_core::wire::attr::{self, RawAttributes, code, flag};
 
@@ -28,37 +28,45 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// `expected` has a slot where an IPv4 next hop is; `got` is without MP_REACH_NLRI.
+/// `expected` has no next hop; `got` is without MP_REACH_NLRI, so that it has one where it is of IPv4.
 #[inline]
 pub(crate) fn compare(expected: &[u8], got: &[u8], next_hop: IpAddr) -> Result<(), Difference> {
     let same = match next_hop {
         IpAddr::V6(_) => expected == got,
         IpAddr::V4(next_hop) => {
-            let slot = slot(expected);
-            let after = slot + 4;
-            expected.len() == got.len()
-                && expected[..slot] == got[..slot]
-                && got[slot..after] == next_hop.octets()
-                && expected[after..] == got[after..]
+            let mut attributes = RawAttributes::new(got);
+            let mut start = 0;
+            // Wherever in the order of attributes it stands.
+            let found = loop {
+                match attributes.next() {
+                    Some(it) if it.code == code::NEXT_HOP => break it.value == next_hop.octets(),
+                    Some(_) => start = got.len() - attributes.remainder().len(),
+                    None => break false,
+                }
+            };
+            let after = attributes.remainder();
+            found
+                && expected.len() == start + after.len()
+                && expected[..start] == got[..start]
+                && expected[start..] == *after
         }
     };
     if same { Ok(()) } else { explain(expected, got, next_hop) }
 }
 
-/// Where the next hop is in a block of ours: after ORIGIN (4 octets) and AS_PATH.
+/// The second AS of the path, which is the sender's where the first is the speaker's.
 #[inline]
-fn slot(expected: &[u8]) -> usize {
-    4 + 3 + usize::from(expected[6]) + 3
+pub(crate) fn second_as(block: &[u8]) -> Option<u32> {
+    let path = RawAttributes::new(block).find(|it| it.code == code::AS_PATH)?;
+    Some(u32::from_be_bytes(path.value.get(6..10)?.try_into().ok()?))
 }
 
 #[cold]
 fn explain(expected: &[u8], got: &[u8], next_hop: IpAddr) -> Result<(), Difference> {
-    let mut filled = Cow::Borrowed(expected);
+    let (mut expected, got) = (attributes(expected), attributes(got));
     if let IpAddr::V4(next_hop) = next_hop {
-        let slot = slot(expected);
-        filled.to_mut()[slot..slot + 4].copy_from_slice(&next_hop.octets());
+        expected.push((code::NEXT_HOP, flag::TRANSITIVE, next_hop.octets().to_vec()));
     }
-    let (expected, got) = (attributes(&filled), attributes(got));
     for code in 0..=u8::MAX {
         let mut ours = expected.iter().filter(|it| it.0 == code).map(|it| (it.1, it.2.clone()));
         let mut theirs = got.iter().filter(|it| it.0 == code).map(|it| (it.1, it.2.clone()));

@@ -1,8 +1,6 @@
 //! What receivers have to get: the octets of every attribute set as the speaker has to send it on.
 
-use std::net::Ipv4Addr;
-
-use crate::table::{Set, Table, Version, View};
+use crate::table::{Set, Table, View};
 
 /// Attribute blocks, one after the other.
 #[derive(Default)]
@@ -12,10 +10,9 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// The next hop is a slot that the receiver fills in: it differs from session to session.
-    fn push(&mut self, set: &Set, version: Version) {
-        let slot = (version == Version::V4).then_some(Ipv4Addr::UNSPECIFIED);
-        set.write(slot, &mut self.octets);
+    /// Without the next hop, which differs from session to session.
+    fn push(&mut self, set: &Set) {
+        set.write(None, &mut self.octets);
         self.ends.push(self.octets.len() as u32);
     }
 
@@ -59,7 +56,7 @@ impl Expect {
                 // RFC 4271 §9.1.2.2: path length, ORIGIN, (MED: no two are of one AS), router id, which
                 // ascends with the sender's number.
                 *best = (*best).min((set.path.len(), set.origin, sender));
-                blocks.push(&set.sent_on_by(asn), table.version);
+                blocks.push(&set.sent_on_by(asn));
             }
             all.push(blocks);
         }
@@ -70,7 +67,7 @@ impl Expect {
 
     /// From now on a prefix is to come with this set, as the speaker sends it on.
     pub(crate) fn change(&mut self, number: u32, set: &Set) {
-        self.changed.push(set, self.table.version);
+        self.changed.push(set);
         self.changes[number as usize] = self.changed.ends.len() as u32;
     }
 

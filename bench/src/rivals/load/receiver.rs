@@ -8,7 +8,7 @@ use peerage_core::wire::{
 };
 
 use super::{
-    compare::{Difference, compare},
+    compare::{Difference, compare, second_as},
     expect::{Expect, Which},
 };
 use crate::table::{Prefix, Version, read};
@@ -145,11 +145,8 @@ impl Receiver {
     }
 
     fn announce(&mut self, expect: &Expect, block: &[u8], field: &[u8], now: Instant) -> Result<(), Fault> {
-        // Whose path it is: after ORIGIN and what comes before the AS numbers is ours, then the sender's.
-        // A wrong guess is found out by the comparison.
-        let second =
-            block.get(13..17).and_then(|octets| octets.try_into().ok()).map_or(0, u32::from_be_bytes);
-        let sender = second.wrapping_sub(expect.sender_as);
+        // Whose path it is; that the first AS is right is found out by the comparison.
+        let sender = second_as(block).unwrap_or(0).wrapping_sub(expect.sender_as);
         let mut compared = None;
         let mut fault = None;
         let fits = read(expect.table.version, field, |prefix| {

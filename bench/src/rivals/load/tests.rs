@@ -190,9 +190,8 @@ fn another_order_and_form_are_no_faults() {
     set.communities.reverse();
     let (mut block, mut shuffled) = (Vec::new(), Vec::new());
     set.write(Some([127, 0, 0, 1].into()), &mut block);
-    // AS_PATH is where it was: which sender it came from is read there.
     let mut attributes: Vec<_> = RawAttributes::new(&block).collect();
-    attributes[2..].reverse();
+    attributes.reverse();
     for attribute in attributes {
         if attribute.code == code::NEXT_HOP {
             shuffled.extend([attribute.flags | flag::EXTENDED_LENGTH, code::NEXT_HOP, 0, 4]);

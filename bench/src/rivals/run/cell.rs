@@ -24,19 +24,25 @@ use crate::{
 
 /// When a phase is given up.
 const LIMIT: Duration = Duration::from_secs(120);
-/// A speaker is idle when it uses less than a hundredth of this for so long.
+/// A speaker is idle when in so long it uses less than a hundredth of it.
 const QUIET: Duration = Duration::from_millis(300);
+/// The same where no figures are wanted.
+const SMOKE_QUIET: Duration = Duration::from_millis(100);
 
 /// Runs one workload with one speaker. Called once, in namespaces made for it.
-pub(crate) fn run(workload: &Workload, rival: Rival, peerage: &Path) -> Result<Figures> {
+pub(crate) fn run(workload: &Workload, rival: Rival, peerage: &Path, smoke: bool) -> Result<Figures> {
     prepare(workload)?;
     let folder = tempfile::Builder::new().prefix("rivals").tempdir_in("/run")?;
     let daemon = Daemon::start(rival, workload, peerage, folder.path())?;
     // The speaker may run anywhere; so does the machine's last core, where the generator is.
     stay_on_last_core()?;
-    let mut cell = Cell { workload: *workload, net: net(workload)?, daemon };
+    let quiet = if smoke { SMOKE_QUIET } else { QUIET };
+    let mut cell = Cell { workload: *workload, net: net(workload)?, daemon, quiet };
     let result = cell.measure();
-    result.with_context(|| cell.daemon.last_words())
+    result.map_err(|error| match cell.daemon.last_words() {
+        words if words.is_empty() => error,
+        words => error.context(format!("its last words: {words}")),
+    })
 }
 
 /// An interface, addresses and a folder that the host does not see.
@@ -91,6 +97,7 @@ struct Cell {
     workload: Workload,
     net: Net,
     daemon: Daemon,
+    quiet: Duration,
 }
 
 impl Cell {
@@ -132,7 +139,7 @@ impl Cell {
             if Instant::now() > deadline {
                 bail!("not every session is established");
             }
-            self.net.poll(QUIET)?;
+            self.net.poll(self.quiet)?;
         }
         self.idle().map(drop)
     }
@@ -146,13 +153,13 @@ impl Cell {
         let deadline = Instant::now() + LIMIT;
         let mut before = Usage::of(self.daemon.pid())?;
         loop {
-            let until = Instant::now() + QUIET;
+            let until = Instant::now() + self.quiet;
             while Instant::now() < until {
-                self.net.poll(QUIET)?;
+                self.net.poll(self.quiet)?;
             }
             self.daemon.check()?;
             let now = Usage::of(self.daemon.pid())?;
-            if now.cpu - before.cpu < QUIET.as_secs_f64() / 100.0 {
+            if now.cpu - before.cpu < self.quiet.as_secs_f64() / 100.0 {
                 return Ok(now);
             }
             if Instant::now() > deadline {

@@ -86,7 +86,8 @@ fn run(setup: &Setup, workload: &Workload, rival: Rival) -> Result<Figures> {
         thread::sleep(Duration::from_millis(20));
     };
     if !status.success() {
-        bail!("{}", text(&mut log)?.trim());
+        let text = text(&mut log)?;
+        bail!("{}", text.trim().trim_start_matches("error: "));
     }
     serde_json::from_str(&text(&mut figures)?).context("figures of a run")
 }
