@@ -90,7 +90,9 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String>
         }
         None | Some("-h" | "--help" | "help") => return Ok(Command::Help),
         Some(other) => {
-            return Err(format!("no command `{other}`: there are `cargo xtask test` and `cargo xtask bench`"));
+            return Err(format!(
+                "no command `{other}`: there are `cargo xtask test` and `cargo xtask bench`"
+            ));
         }
     }
     let (mut only, mut fail_fast) = (Vec::new(), false);

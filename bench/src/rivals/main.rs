@@ -24,11 +24,11 @@ use clap::{Args, Parser, Subcommand};
 use peerage_interop::{Kind, install, namespace};
 
 use run::{
-    cell,
+    bgpload, cell,
     daemon::Rival,
     machine, page,
     rounds::{self, Setup},
-    table as tables,
+    table as tables, validate,
 };
 use workload::{WORKLOADS, Workload};
 
@@ -74,13 +74,16 @@ struct Rounds {
 }
 
 #[derive(Args)]
-struct Common {
+pub(crate) struct Common {
     /// The `peerage` program
     #[arg(long, value_name = "FILE", default_value = "target/dist/peerage")]
-    peerage: PathBuf,
+    pub(crate) peerage: PathBuf,
+    /// Hold the generator against bgpload, which is this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) validate: Option<PathBuf>,
     /// Only see that everything works: 10,000 prefixes, one round
     #[arg(long)]
-    smoke: bool,
+    pub(crate) smoke: bool,
 }
 
 fn workload(name: &str) -> Result<Workload, String> {
@@ -122,7 +125,7 @@ impl std::error::Error for Missing {}
 
 fn one(workload: &Workload, rival: Rival, common: &Common) -> Result<()> {
     let workload = if common.smoke { workload.smoke() } else { *workload };
-    let figures = cell::run(&workload, rival, &common.peerage, common.smoke)?;
+    let figures = cell::run(&workload, rival, common)?;
     Ok(serde_json::to_writer(io::stdout(), &figures)?)
 }
 
@@ -144,21 +147,31 @@ fn all(options: &Rounds) -> Result<()> {
     }
     let peerage = rounds::program(&options.common.peerage, "`cargo xtask bench rivals` builds it")?;
     let setup = Setup { peerage, smoke: options.common.smoke };
-    let mut text = format!("{}\n{rounds} rounds.\n", machine::describe());
-    for workload in &workloads {
-        let measured = rounds::measure(&setup, workload, &rivals, rounds)?;
-        if options.common.smoke {
-            continue;
+    let mut page = format!("{}\n{rounds} rounds.\n", machine::describe());
+    if let Some(bgpload) = &options.common.validate {
+        let bgpload = rounds::program(bgpload, "docs/performance.md says how to build it")?;
+        page.push_str(&format!("\n{}", validate::HEAD));
+        for workload in workloads.iter().filter(|workload| bgpload::knows(workload)) {
+            page.push_str(&validate::rows(&setup, &bgpload, workload, &rivals, rounds)?);
         }
-        let table = tables::show(&measured);
-        // Each as soon as it is there: a run takes long.
-        writeln!(io::stdout(), "\n{table}")?;
-        text.push('\n');
-        text.push_str(&table);
+        writeln!(io::stdout(), "\n{page}")?;
+    } else {
+        for workload in &workloads {
+            let measured = rounds::measure(&setup, workload, &rivals, rounds)?;
+            if options.common.smoke {
+                continue;
+            }
+            let table = tables::show(&measured);
+            // Each as soon as it is there: a run takes long.
+            writeln!(io::stdout(), "\n{table}")?;
+            page.push('\n');
+            page.push_str(&table);
+        }
     }
     if options.write {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
-        page::write(&path, "figures", &text)?;
+        let section = if options.common.validate.is_some() { "generator" } else { "figures" };
+        page::write(&path, section, &page)?;
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::{
     net::IpAddr,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,11 +11,13 @@ use peerage_interop::namespace;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::{
+    bgpload,
     daemon::{Daemon, Rival},
     figures::{Figures, Latency},
     usage::{Usage, machine_cpu},
 };
 use crate::{
+    Common,
     load::{Endpoint, Expect, Net, Peer, Receiver, Role},
     table::{Random, Set, Table, View, announce, feed, withdraw},
     workload::{ASN, Kind, Neighbor, SENDER_AS, Workload},
@@ -30,13 +31,16 @@ const QUIET: Duration = Duration::from_millis(300);
 const SMOKE_QUIET: Duration = Duration::from_millis(100);
 
 /// Runs one workload with one speaker. Called once, in namespaces made for it.
-pub(crate) fn run(workload: &Workload, rival: Rival, peerage: &Path, smoke: bool) -> Result<Figures> {
+pub(crate) fn run(workload: &Workload, rival: Rival, common: &Common) -> Result<Figures> {
     prepare(workload)?;
     let folder = tempfile::Builder::new().prefix("rivals").tempdir_in("/run")?;
-    let daemon = Daemon::start(rival, workload, peerage, folder.path())?;
+    let daemon = Daemon::start(rival, workload, &common.peerage, folder.path())?;
     // The speaker may run anywhere; so does the machine's last core, where the generator is.
     stay_on_last_core()?;
-    let quiet = if smoke { SMOKE_QUIET } else { QUIET };
+    if let Some(bgpload) = &common.validate {
+        return bgpload::run(bgpload, workload, &daemon);
+    }
+    let quiet = if common.smoke { SMOKE_QUIET } else { QUIET };
     let mut cell = Cell { workload: *workload, net: net(workload)?, daemon, quiet };
     let result = cell.measure();
     result.map_err(|error| match cell.daemon.last_words() {
@@ -46,7 +50,7 @@ pub(crate) fn run(workload: &Workload, rival: Rival, peerage: &Path, smoke: bool
 }
 
 /// An interface, addresses and a folder that the host does not see.
-pub(crate) fn prepare(workload: &Workload) -> Result<()> {
+fn prepare(workload: &Workload) -> Result<()> {
     namespace::run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"])?;
     namespace::run("ip", ["link", "set", "lo", "up"])?;
     let mut addresses = Vec::new();

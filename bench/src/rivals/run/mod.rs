@@ -1,5 +1,6 @@
 //! Running: speakers, cells, rounds, and what becomes of their figures.
 
+pub(crate) mod bgpload;
 pub(crate) mod cell;
 pub(crate) mod daemon;
 pub(crate) mod figures;
@@ -8,3 +9,4 @@ pub(crate) mod page;
 pub(crate) mod rounds;
 pub(crate) mod table;
 pub(crate) mod usage;
+pub(crate) mod validate;

@@ -44,31 +44,46 @@ pub(crate) fn measure(
     for round in 0..rounds {
         for turn in 0..rivals.len() {
             let (rival, figures) = &mut speakers[(round + turn) % rivals.len()];
-            let run = run(setup, workload, *rival)
-                .with_context(|| format!("{} with {rival}, round {}", workload.name, round + 1))?;
-            eprintln!(
-                "{:<17} {:>2}/{rounds}  {rival:<14}  CPU {:7.3} s  wall {:7.3} s  {:6.1} MiB  generator {:.3} s, others {:.2} s",
-                workload.name,
-                round + 1,
-                run.cpu,
-                run.wall,
-                run.peak_rss_kib as f64 / 1024.0,
-                run.generator_cpu,
-                run.foreign_cpu,
-            );
+            let run = run_once(setup, None, workload, *rival, (round + 1, rounds))?;
             figures.push(run);
         }
     }
     Ok(Measured { workload: *workload, speakers })
 }
 
-/// One run: this program again, in namespaces that end with it.
-fn run(setup: &Setup, workload: &Workload, rival: Rival) -> Result<Figures> {
+/// One run, and a line of progress. `with`: another generator than ours.
+pub(crate) fn run_once(
+    setup: &Setup,
+    with: Option<&Path>,
+    workload: &Workload,
+    rival: Rival,
+    (round, rounds): (usize, usize),
+) -> Result<Figures> {
+    let run = run(setup, with, workload, rival)
+        .with_context(|| format!("{} with {rival}, round {round}", workload.name))?;
+    eprintln!(
+        "{:<17} {round:>2}/{rounds}  {rival:<14}  CPU {:7.3} s  wall {:7.3} s  {:6.1} MiB  {} {:.3} s, others {:.2} s",
+        workload.name,
+        run.cpu,
+        run.wall,
+        run.peak_rss_kib as f64 / 1024.0,
+        if with.is_some() { "bgpload" } else { "generator" },
+        run.generator_cpu,
+        run.foreign_cpu,
+    );
+    Ok(run)
+}
+
+/// This program again, in namespaces that end with it.
+fn run(setup: &Setup, with: Option<&Path>, workload: &Workload, rival: Rival) -> Result<Figures> {
     let (mut figures, mut log) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let mut command = namespace::within(&env::current_exe()?);
     command.args(["cell", workload.name, rival.id(), "--peerage"]).arg(&setup.peerage);
     if setup.smoke {
         command.arg("--smoke");
+    }
+    if let Some(bgpload) = with {
+        command.arg("--validate").arg(bgpload);
     }
     let mut child =
         command.stdin(Stdio::null()).stdout(figures.try_clone()?).stderr(log.try_clone()?).spawn()?;

@@ -27,7 +27,8 @@ impl Spread {
         Some(Self { median, min, max })
     }
 
-    fn show(self, digits: usize) -> String {
+    /// The median, and what it lies between.
+    pub(crate) fn show(self, digits: usize) -> String {
         format!("{:.digits$} ({:.digits$}–{:.digits$})", self.median, self.min, self.max)
     }
 }
