@@ -1,5 +1,7 @@
 //! What receivers have to get: the octets of every attribute set as the speaker has to send it on.
 
+use std::ops::Range;
+
 use crate::table::{Set, Table, View};
 
 /// Attribute blocks, one after the other.
@@ -31,16 +33,31 @@ pub(crate) struct Expect {
     senders: Vec<Blocks>,
     /// By group: the sender whose path is best.
     best: Vec<u8>,
-    /// By prefix: the number of its change, from 1 on.
+    /// By prefix: the number of its change, from 1 on. Empty before the first one.
     changes: Vec<u32>,
     changed: Blocks,
 }
 
 /// One of the blocks: of a group, or of a change.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Which {
     Group(u32),
     Change(u32),
+}
+
+/// Prefixes with one attribute set.
+pub(crate) struct Run {
+    pub(crate) members: Range<u32>,
+    pub(crate) which: Which,
+    /// The sender whose path is best.
+    pub(crate) best: u32,
+}
+
+impl Default for Run {
+    /// Nobody's.
+    fn default() -> Self {
+        Self { members: 0..0, which: Which::Group(0), best: 0 }
+    }
 }
 
 impl Expect {
@@ -61,13 +78,13 @@ impl Expect {
             all.push(blocks);
         }
         let best = ranks.into_iter().map(|(_, _, sender)| sender as u8).collect();
-        let changes = vec![0; table.prefixes.len()];
-        Self { table, sender_as, senders: all, best, changes, changed: Blocks::default() }
+        Self { table, sender_as, senders: all, best, changes: Vec::new(), changed: Blocks::default() }
     }
 
     /// From now on a prefix is to come with this set, as the speaker sends it on.
     pub(crate) fn change(&mut self, number: u32, set: &Set) {
         self.changed.push(set);
+        self.changes.resize(self.table.prefixes.len(), 0);
         self.changes[number as usize] = self.changed.ends.len() as u32;
     }
 
@@ -76,18 +93,18 @@ impl Expect {
         self.senders.len() as u32
     }
 
-    /// The sender whose path of this prefix is best.
+    /// What holds for a prefix, and for those around it.
     #[inline]
-    pub(crate) fn best(&self, number: u32) -> u32 {
-        u32::from(self.best[self.table.group_of(number) as usize])
-    }
-
-    /// The set that a prefix has.
-    #[inline]
-    pub(crate) fn which(&self, number: u32) -> Which {
-        match self.changes[number as usize] {
-            0 => Which::Group(self.table.group_of(number)),
-            change => Which::Change(change - 1),
+    pub(crate) fn run(&self, number: u32) -> Run {
+        let group = self.table.group_of(number);
+        let best = u32::from(self.best[group as usize]);
+        match self.changes.get(number as usize) {
+            Some(&change) if change != 0 => {
+                Run { members: number..number + 1, which: Which::Change(change - 1), best }
+            }
+            // Others of its group may have changed.
+            Some(_) => Run { members: number..number + 1, which: Which::Group(group), best },
+            None => Run { members: self.table.members(group), which: Which::Group(group), best },
         }
     }
 

@@ -9,7 +9,7 @@ use peerage_core::wire::{
 
 use super::{
     compare::{Difference, compare, second_as},
-    expect::{Expect, Which},
+    expect::{Expect, Run, Which},
 };
 use crate::table::{Prefix, Version, read};
 
@@ -122,6 +122,7 @@ impl Receiver {
 
     fn withdraw(&mut self, expect: &Expect, field: &[u8]) -> Result<(), Fault> {
         let mut fault = None;
+        let mut run = Run::default();
         let fits = read(expect.table.version, field, |prefix| {
             let number = prefix.and_then(|prefix| expect.table.number(prefix, self.guess));
             let Some(number) = number else {
@@ -133,8 +134,11 @@ impl Receiver {
             let slot = &mut self.held[number as usize];
             let held = std::mem::take(slot);
             if held != 0 {
+                if !run.members.contains(&number) {
+                    run = expect.run(number);
+                }
                 self.count -= 1;
-                self.best -= usize::from(expect.best(number) + 1 == u32::from(held));
+                self.best -= usize::from(run.best + 1 == u32::from(held));
             }
         });
         match fault {
@@ -147,7 +151,7 @@ impl Receiver {
     fn announce(&mut self, expect: &Expect, block: &[u8], field: &[u8], now: Instant) -> Result<(), Fault> {
         // Whose path it is; that the first AS is right is found out by the comparison.
         let sender = second_as(block).unwrap_or(0).wrapping_sub(expect.sender_as);
-        let mut compared = None;
+        let mut run = Run::default();
         let mut fault = None;
         let fits = read(expect.table.version, field, |prefix| {
             let found = prefix.and_then(|prefix| Some((prefix, expect.table.number(prefix, self.guess)?)));
@@ -156,19 +160,17 @@ impl Receiver {
                 return;
             };
             self.guess = number + 1;
-            let which = expect.which(number);
-            if compared != Some(which) {
-                compared = Some(which);
-                if let Err(why) = self.check(expect, which, sender, block, prefix) {
+            if !run.members.contains(&number) {
+                run = expect.run(number);
+                if let Err(why) = self.check(expect, run.which, sender, block, prefix) {
                     fault.get_or_insert(why);
-                    return;
                 }
             }
             self.announced += 1;
-            if let Which::Change(change) = which {
+            if let Which::Change(change) = run.which {
                 self.arrivals.push((change, now));
             }
-            self.hold(expect, number, sender);
+            self.hold(number, sender, run.best);
         });
         match fault {
             Some(fault) => Err(fault),
@@ -194,9 +196,8 @@ impl Receiver {
     }
 
     #[inline]
-    fn hold(&mut self, expect: &Expect, number: u32, sender: u32) {
+    fn hold(&mut self, number: u32, sender: u32, best: u32) {
         let slot = &mut self.held[number as usize];
-        let best = expect.best(number);
         if *slot == 0 {
             self.count += 1;
         } else {

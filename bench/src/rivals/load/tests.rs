@@ -215,13 +215,13 @@ fn another_order_and_form_are_no_faults() {
 fn a_path_that_is_not_the_best_does_not_complete_the_table() {
     let mut bench = Bench::new(Version::V4, 3);
     for group in 0..bench.expect.table.groups() {
-        let best = bench.expect.best(bench.expect.table.members(group).start);
+        let best = bench.expect.run(bench.expect.table.members(group).start).best;
         let worse = (best + 1) % 3;
         bench.tell(group, &bench.right(group, worse)).expect("right, only not the best");
     }
     assert_eq!((bench.receiver.count, bench.receiver.best), (COUNT, 0));
     for group in 0..bench.expect.table.groups() {
-        let best = bench.expect.best(bench.expect.table.members(group).start);
+        let best = bench.expect.run(bench.expect.table.members(group).start).best;
         bench.tell(group, &bench.right(group, best)).expect("nothing is wrong");
     }
     assert!(bench.receiver.is_complete());
