@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, time::Instant};
 
+use ipnet::IpNet;
 use peerage_core::wire::{
     Family, Update,
     attr::{code, split},
@@ -19,20 +20,21 @@ pub(crate) enum Fault {
     /// It cannot be read.
     Malformed(&'static str),
     /// A prefix that nobody announced; `None`: one that no table here could have.
-    Extra(Option<Prefix>),
+    Extra(Option<IpNet>),
     /// The AS path does not say which sender it came from.
-    Origin(Prefix),
+    Origin(IpNet),
     /// An attribute is not what it has to be.
-    Attribute(Prefix, Difference),
+    Attribute(IpNet, Difference),
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(what) => write!(f, "an UPDATE with malformed {what}"),
-            Self::Extra(prefix) => write!(f, "a prefix that nobody announced: {prefix:?}"),
-            Self::Origin(prefix) => write!(f, "{prefix:?}: the second AS of its path is no sender's"),
-            Self::Attribute(prefix, difference) => write!(f, "{prefix:?}: {difference}"),
+            Self::Extra(Some(prefix)) => write!(f, "{prefix}, which nobody announced"),
+            Self::Extra(None) => f.write_str("a prefix that nobody announced"),
+            Self::Origin(prefix) => write!(f, "{prefix}: the second AS of its path is no sender's"),
+            Self::Attribute(prefix, difference) => write!(f, "{prefix}: {difference}"),
         }
     }
 }
@@ -109,7 +111,7 @@ impl Receiver {
                         expected: Some((0, next_hop.octets().to_vec())),
                         got: Some((0, reach.next_hop.to_vec())),
                     };
-                    return Err(Fault::Attribute(first, difference));
+                    return Err(Fault::Attribute(first.net(version), difference));
                 }
                 self.announce(expect, &parts.rest, reach.nlri, now)?;
             }
@@ -126,7 +128,7 @@ impl Receiver {
         let fits = read(expect.table.version, field, |prefix| {
             let number = prefix.and_then(|prefix| expect.table.number(prefix, self.guess));
             let Some(number) = number else {
-                fault.get_or_insert(Fault::Extra(prefix));
+                fault.get_or_insert_with(|| Fault::Extra(prefix.map(|it| it.net(expect.table.version))));
                 return;
             };
             self.guess = number + 1;
@@ -156,7 +158,7 @@ impl Receiver {
         let fits = read(expect.table.version, field, |prefix| {
             let found = prefix.and_then(|prefix| Some((prefix, expect.table.number(prefix, self.guess)?)));
             let Some((prefix, number)) = found else {
-                fault.get_or_insert(Fault::Extra(prefix));
+                fault.get_or_insert_with(|| Fault::Extra(prefix.map(|it| it.net(expect.table.version))));
                 return;
             };
             self.guess = number + 1;
@@ -189,10 +191,10 @@ impl Receiver {
         prefix: Prefix,
     ) -> Result<(), Fault> {
         if sender >= expect.senders() {
-            return Err(Fault::Origin(prefix));
+            return Err(Fault::Origin(prefix.net(expect.table.version)));
         }
         compare(expect.block(which, sender), block, self.next_hop)
-            .map_err(|difference| Fault::Attribute(prefix, difference))
+            .map_err(|difference| Fault::Attribute(prefix.net(expect.table.version), difference))
     }
 
     #[inline]

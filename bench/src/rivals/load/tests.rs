@@ -115,7 +115,7 @@ fn a_prefix_too_many_is_a_fault() {
         let other = *Table::new(version, COUNT + 1).prefixes.last().expect("one more");
         let mut out = Vec::new();
         announce(&bench.right(0, 0), address(version), &[other], &mut out);
-        assert_eq!(bench.hear(&out), Err(Fault::Extra(Some(other))));
+        assert_eq!(bench.hear(&out), Err(Fault::Extra(Some(other.net(version)))));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Prefixes of a table: distinct, with the lengths that the internet has.
 
-use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use peerage_core::wire::nlri;
 
 use super::random::Random;
@@ -16,7 +16,7 @@ pub(crate) enum Version {
 
 /// A prefix in one word: address bits on top, its length in the lowest octet. Of an IPv6 prefix these are
 /// the first 56 bits, which is all that a table here has.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Prefix(u64);
 
 impl Prefix {
@@ -31,16 +31,19 @@ impl Prefix {
         out.extend_from_slice(&self.0.to_be_bytes()[..octets]);
     }
 
+    /// It as people know it.
+    pub(crate) fn net(self, version: Version) -> IpNet {
+        let bits = self.0 & !0xff;
+        let address: IpAddr = match version {
+            Version::V4 => Ipv4Addr::from((bits >> 32) as u32).into(),
+            Version::V6 => Ipv6Addr::from(u128::from(bits) << 64).into(),
+        };
+        IpNet::new_assert(address, self.len())
+    }
+
     /// Its octets as NLRI.
     pub(crate) fn octets(self) -> usize {
         1 + usize::from(self.len()).div_ceil(8)
-    }
-}
-
-impl fmt::Debug for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.0 & !0xff;
-        write!(f, "{:x}/{}", address, self.len())
     }
 }
 
@@ -180,6 +183,13 @@ mod tests {
 
     use super::*;
 
+    fn of(net: IpNet) -> Option<Prefix> {
+        match net {
+            IpNet::V4(net) => Some(of_v4(net)),
+            IpNet::V6(net) => of_v6(net),
+        }
+    }
+
     #[test]
     fn prefixes_are_distinct_and_survive_the_wire() {
         for version in [Version::V4, Version::V6] {
@@ -190,6 +200,8 @@ mod tests {
             assert_eq!(field.len(), all.iter().map(|prefix| prefix.octets()).sum::<usize>());
             let mut got = Vec::new();
             assert!(read(version, &field, |prefix| got.push(prefix.expect("of the table"))));
+            let text = all[7].net(version).to_string();
+            assert_eq!(of(text.parse().expect("a prefix")), Some(all[7]), "{text}");
             assert!(got == all, "host bits are clear, lengths are kept");
         }
     }
