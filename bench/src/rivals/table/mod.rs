@@ -21,7 +21,8 @@ pub(crate) use random::Random;
 /// The largest group.
 const LARGEST: f64 = 1000.0;
 
-/// A table: prefixes have numbers, groups are runs of them.
+/// A table: prefixes have numbers, groups are runs of them. Numbers are in the order in which the first
+/// sender announces them, so that what a receiver has to look at next is usually next in memory.
 pub(crate) struct Table {
     pub(crate) version: Version,
     pub(crate) prefixes: Vec<Prefix>,
@@ -32,18 +33,26 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(version: Version, count: usize) -> Self {
-        let prefixes = prefix::prefixes(version, count);
-        let numbers = prefixes.iter().copied().zip(0..).collect();
+        let all = prefix::prefixes(version, count);
         let mut random = Random::new(2);
-        let (mut groups, mut group_of) = (Vec::new(), Vec::with_capacity(count));
-        while group_of.len() < count {
-            let start = group_of.len();
+        let mut runs = Vec::new();
+        let mut rest = all.as_slice();
+        while !rest.is_empty() {
             // A discrete Pareto law.
             let size = random.unit().powf(-1.0 / 1.1).min(LARGEST) as usize;
-            group_of.resize((start + size).min(count), groups.len() as u32);
-            groups.push(start as u32);
+            let (run, others) = rest.split_at(size.min(rest.len()));
+            runs.push(run);
+            rest = others;
         }
-        groups.push(count as u32);
+        // Neighbouring prefixes share attributes; neighbouring groups are nowhere near each other.
+        random.shuffle(&mut runs);
+        let (mut prefixes, mut groups, mut group_of) = (Vec::with_capacity(count), vec![0], Vec::new());
+        for (run, group) in runs.into_iter().zip(0..) {
+            prefixes.extend_from_slice(run);
+            groups.push(prefixes.len() as u32);
+            group_of.resize(prefixes.len(), group);
+        }
+        let numbers = prefixes.iter().copied().zip(0..).collect();
         Self { version, prefixes, groups, group_of, numbers }
     }
 
