@@ -12,13 +12,13 @@ use crate::{
 /// Debian asks this before it starts a service; 101 is no.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Installs what is missing; `Ok(None)`: nothing was.
+/// Installs those of these daemons that are missing; `Ok(None)`: none was.
 ///
 /// # Errors
 /// If something is missing and cannot be installed here.
-pub(crate) fn install() -> Result<Option<String>> {
+pub fn install(kinds: &[Kind]) -> Result<Option<String>> {
     let mut packages: Vec<&str> =
-        Kind::ALL.into_iter().filter(|kind| kind.missing()).map(Kind::package).collect();
+        kinds.iter().filter(|kind| kind.missing()).map(|kind| kind.package()).collect();
     if Command::new("ip").arg("-V").output().is_err() {
         packages.push("iproute2");
     }
@@ -30,7 +30,7 @@ pub(crate) fn install() -> Result<Option<String>> {
         bail!("{names}: installed here only by root, on Debian");
     }
     let _policy = Policy::set()?;
-    println!("Installing {names}");
+    eprintln!("Installing {names}");
     // Lists that are old are no reason to fail, if they name the packages.
     let _ = run("apt-get", ["update"]);
     let mut command = vec!["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"];

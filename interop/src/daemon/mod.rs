@@ -76,7 +76,7 @@ impl Kind {
     }
 
     /// Its version, from itself.
-    pub(crate) fn version(self) -> Option<String> {
+    pub fn version(self) -> Option<String> {
         let (program, flag) = match self {
             Self::Frr => (frr::BGPD, "--version"),
             Self::Bird => ("/usr/sbin/bird", "--version"),
