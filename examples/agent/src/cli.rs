@@ -20,6 +20,7 @@ Examples:
   peerage router -c peerage.toml           a BGP speaker that stands where a router stands
   peerage router -c peerage.toml --check   every fault of its file, with line and column
   peerage monitor                          what happens at it, line by line
+  peerage agent --manifests DIR --node worker
 
 Exit status: 0 done; 1 not done, and standard error says why and what helps; 2 wrong usage.";
 
@@ -67,6 +68,29 @@ Log lines and faults go to standard error. The control socket is --socket, else 
 $XDG_RUNTIME_DIR/peerage/router.sock (/tmp/peerage-UID/router.sock); `show` and the others look at the
 last one by themselves and need --socket PATH for any other. It is for its user alone.";
 
+/// After the help of `agent`.
+const AGENT_EXAMPLES: &str = "\
+DIR holds what `kubectl get -o yaml` prints, in any number of files (*.yaml, *.yml, *.json): the Node of this
+name, for its labels, PodCIDRs and addresses, and CiliumBGPPeeringPolicies. Each virtual router of the policy
+that selects the node becomes a BGP instance, named after its AS. It dials; it listens only where the
+node's annotation cilium.io/bgp-virtual-router.ASN says local-port=….
+
+The directory is watched. What a file says when it changes is carried out as a plan, which is logged with what
+it costs each session. A file that is not good any more keeps what it said, with a fault; one that is deleted
+takes its objects along. A ConfigMap can be mounted there.
+
+Signals:
+  SIGTERM, SIGINT  end every session with Cease 6/2 and exit with 0; a second one ends at once
+  SIGHUP           look at the directory now
+
+Examples:
+  peerage plan -f DIR                      offline: what each node would do, and every fault
+  peerage agent --manifests DIR --node worker
+  peerage show summary                     asks it from another terminal; also routes, neighbor, route
+  peerage show summary --node 65010        one of several instances
+  peerage show faults                      what is wrong with its files now
+  peerage agent --manifests /etc/peerage --node worker -o json --debounce 1s";
+
 /// After the help of `monitor`.
 const MONITOR_EXAMPLES: &str = "\
 It begins with a line for each neighbour as it stands, then a line for each session that comes up or goes
@@ -94,7 +118,8 @@ Examples:
   peerage show route 10.1.2.7              the longest prefix that covers an address
   peerage show routes --family ipv6        tables are IPv4 where nothing is said
 
-Without --socket it asks the `peerage router` of this host, and where none runs its `peerage lab`.";
+Without --socket it asks the `peerage router` of this host, where none runs its `peerage agent`, and where that
+does not run either its `peerage lab`.";
 
 /// A BGP speaker for Kubernetes nodes, and the lab that shows it.
 #[derive(Debug, Parser)]
@@ -111,13 +136,16 @@ pub(crate) enum Command {
     /// Run a fabric of routers and Kubernetes nodes on loopback
     #[command(after_help = LAB_EXAMPLES)]
     Lab(LabArgs),
+    /// Run a Kubernetes node's BGP speakers by the manifests in a directory
+    #[command(after_help = AGENT_EXAMPLES)]
+    Agent(AgentArgs),
     /// Run a BGP speaker by a configuration file
     #[command(after_help = ROUTER_EXAMPLES)]
     Router(RouterArgs),
-    /// Ask a running router or lab
+    /// Ask a running router, agent or lab
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArgs),
-    /// Follow the sessions and best routes of a running router
+    /// Follow the sessions and best routes of a running router or agent
     #[command(after_help = MONITOR_EXAMPLES)]
     Monitor(MonitorArgs),
     /// Reset a session of a running router, or have its routes judged or sent again
@@ -237,9 +265,36 @@ pub(crate) struct RouterArgs {
     pub(crate) socket: Option<PathBuf>,
 }
 
+/// `peerage agent`
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// The directory of manifests: policies, and the Node of this name
+    #[arg(long, value_name = "DIR")]
+    pub(crate) manifests: PathBuf,
+    /// Which node this is
+    #[arg(long, value_name = "NAME", env = "NODE_NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) node: String,
+    /// Which sockets and clock the speakers run on
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) runtime: Runtime,
+    /// Unix socket that answers `peerage show` and `monitor`
+    /// [default: $XDG_RUNTIME_DIR/peerage/agent.sock]
+    #[arg(long, value_name = "PATH", env = "PEERAGE_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+    /// How long the directory has to be still before it is read
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_time)]
+    pub(crate) debounce: std::time::Duration,
+    /// How log lines are written, which go to standard error
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) output: Format,
+}
+
 /// `peerage monitor`
 #[derive(Debug, Args)]
 pub(crate) struct MonitorArgs {
+    /// Which instance, at an agent that runs several: its AS
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
     /// How to write it: lines for people, or one JSON object a line
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) output: Format,
@@ -297,10 +352,10 @@ pub(crate) enum FamilyName {
     Ipv6,
 }
 
-/// Where a running router or lab answers.
+/// Where a running router, agent or lab answers.
 #[derive(Debug, Args)]
 pub(crate) struct SocketArgs {
-    /// The running router's or lab's Unix socket
+    /// The running router's, agent's or lab's Unix socket
     #[arg(long, value_name = "PATH", env = "PEERAGE_SOCKET", global = true)]
     pub(crate) socket: Option<PathBuf>,
 }
@@ -311,7 +366,7 @@ pub(crate) struct ShowArgs {
     /// What to show.
     #[command(subcommand)]
     pub(crate) what: What,
-    /// Whose view, in a lab: a router, a node, or node/instance [default: router0]
+    /// Whose view: in a lab a router, a node, or node/instance [default: router0]; at an agent an instance
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) node: Option<String>,
     /// How to write it
@@ -339,6 +394,8 @@ pub(crate) enum What {
         /// Its address or interface
         neighbor: Option<String>,
     },
+    /// What is wrong with the objects of an agent or a lab
+    Faults,
     /// One prefix with all its paths, or the longest prefix that covers an address
     Route {
         /// The prefix or address

@@ -1,11 +1,14 @@
-//! The `peerage` command: the lab, the router, their control, the plan.
+//! The `peerage` command: the lab, the router, the agent, their control, the plan.
 //!
 //! Only the beginning and the end are here: the command line goes in, an exit status comes out. 0: done;
 //! 1: not done, standard error says why; 2: wrong usage.
 
+mod agent;
 mod cli;
 mod control;
+mod daemon;
 mod files;
+mod instances;
 mod lab;
 mod node;
 mod plan;
@@ -23,6 +26,7 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Lab(arguments) => lab::run(&arguments),
+        Command::Agent(arguments) => agent::run(&arguments),
         Command::Router(arguments) => router::run(&arguments),
         Command::Show(arguments) => control::show(arguments),
         Command::Monitor(arguments) => control::monitor(arguments),

@@ -31,6 +31,11 @@ pub struct Compiled {
     /// What each instance should do, by its name: the AS as text. An instance that is not here should
     /// not be there.
     pub instances: BTreeMap<String, Desired>,
+    /// The TCP port on which an instance listens, on every address of the node. One that is not here
+    /// does not listen.
+    pub local_ports: BTreeMap<String, u16>,
+    /// Instances that are wanted and cannot be made, as a fault says. What runs of them is to go on.
+    pub held: BTreeSet<String>,
     /// What is to be said about this node. [`Snapshot::faults`] has what is to be said about objects
     /// whichever node they are used on.
     pub faults: Vec<Fault>,
@@ -43,7 +48,10 @@ pub struct Compiled {
 pub fn compile(snapshot: &Snapshot, node: &str) -> Compiled {
     let mut compiled = Compiled::default();
     let Some(stored) = snapshot.node(node) else {
-        let message = "there is no such Node that can be used: nothing is announced for it";
+        let message = format!(
+            "there is no such Node that can be used: nothing is announced for it; its manifest is needed \
+             for labels, spec.podCIDRs and status.addresses (kubectl get node {node} -o yaml)"
+        );
         let fault = Fault { object: Some(format!("Node/{node}")), ..Fault::error("", message) };
         compiled.faults.push(fault);
         return compiled;
@@ -108,19 +116,24 @@ impl NodeCompiler<'_> {
             self.say(Severity::Notice, &field, message);
         }
         for router in routers {
-            if let Some(router_id) = self.router_id(router, &annotations) {
-                let desired = self.instance(router, router_id);
-                match desired.check() {
-                    Ok(()) => {
-                        self.compiled.instances.insert(router.local_asn.to_string(), desired);
-                    }
-                    // What the schema lets through and a speaker does not is a fault here already.
-                    Err(refused) => {
-                        let message = format!("BGP instance {} cannot run: {refused}", router.local_asn);
-                        self.say(Severity::Error, "metadata.name", message);
-                    }
-                }
+            let name = router.local_asn.to_string();
+            let Some(router_id) = self.router_id(router, &annotations) else {
+                self.compiled.held.insert(name);
+                continue;
+            };
+            let desired = self.instance(router, router_id);
+            // What the schema lets through and a speaker does not is a fault here already.
+            if let Err(refused) = desired.check() {
+                let message = format!("BGP instance {name} cannot run: {refused}");
+                self.say(Severity::Error, "metadata.name", message);
+                self.compiled.held.insert(name);
+                continue;
             }
+            let annotation = annotations.get(&router.local_asn).and_then(Option::as_ref);
+            if let Some(port) = annotation.and_then(|said| said.local_port).filter(|port| *port != 0) {
+                self.compiled.local_ports.insert(name.clone(), port);
+            }
+            self.compiled.instances.insert(name, desired);
         }
     }
 
@@ -133,10 +146,6 @@ impl NodeCompiler<'_> {
             None => None,
         };
         let name = format!("cilium.io/bgp-virtual-router.{}", router.local_asn);
-        if let Some(port) = annotation.and_then(|said| said.local_port).filter(|port| *port != 0) {
-            let message = format!("local-port={port} is not yet acted on: nothing listens there");
-            self.say(Severity::Notice, &format!("metadata.annotations[{name}]"), message);
-        }
         let of_node = || self.node.object.ipv4().filter(|address| !address.is_unspecified());
         let router_id = annotation.and_then(|said| said.router_id).or_else(|| of_node().map(RouterId::from));
         if router_id.is_none() {
@@ -199,6 +208,8 @@ fn compile_neighbor(local_asn: u32, spec: &NeighborSpec) -> Neighbor {
     neighbor.socket =
         SocketOptions { ttl: (spec.peer_asn != local_asn).then_some(ttl), ..SocketOptions::default() };
     neighbor.families = spec.families().into_iter().collect();
+    // With a key that is not known it is not spoken with: without it would be worse.
+    neighbor.shutdown = spec.auth_secret_ref.is_some();
     neighbor.import = Some(Policy::reject());
     neighbor.export = Some(own_routes());
     neighbor

@@ -53,6 +53,7 @@ mod peering_policy;
 mod plan;
 mod schema;
 mod selector;
+mod store;
 pub mod yaml;
 
 pub use compile::{Compiled, compile};
@@ -65,3 +66,4 @@ pub use peering_policy::{
 };
 pub use plan::{NodePlan, PeerPlan, Plan, plan};
 pub use selector::{LabelSelector, Metadata, Requirement};
+pub use store::{Look, Store};

@@ -1,7 +1,7 @@
 //! Objects from files, or from code, checked one by one: what [`compile`](crate::compile()) starts from.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,6 +18,8 @@ use crate::{
     yaml::{self, Document},
 };
 
+/// What an object without a name is called.
+const NO_NAME: &str = "(no name)";
 const POLICY_KIND: &str = "CiliumBGPPeeringPolicy";
 const POLICY_VERSION: &str = "cilium.io/v2alpha1";
 
@@ -153,7 +155,7 @@ impl Snapshot {
 
     /// Reads the objects of a text, which `file` is the name of.
     pub fn read(&mut self, file: &str, text: &str) {
-        self.read_text(file, text, false);
+        _ = self.read_text(file, text, false);
     }
 
     /// Adds a policy, unless it is wrong, or there is one of that name already.
@@ -184,14 +186,7 @@ impl Snapshot {
         }
         self.nodes.extend(other.nodes);
         self.faults.extend(other.faults);
-        for (kind, passed_over) in other.passed_over {
-            match self.passed_over.get_mut(&kind) {
-                Some(known) => known.names.extend(passed_over.names),
-                None => {
-                    self.passed_over.insert(kind, passed_over);
-                }
-            }
-        }
+        self.pass_over(other.passed_over);
     }
 
     /// Takes away the objects of the kinds and names in `other`. What was there is returned, as
@@ -258,10 +253,98 @@ impl Snapshot {
         faults
     }
 
+    /// Whether no object is in it that may be used.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.policies.is_empty() && self.nodes.is_empty()
+    }
+
+    /// The objects that may be used, as `CiliumBGPPeeringPolicy/rack0`.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        let policies = self.policies.keys().map(|name| object_name(POLICY_KIND, name));
+        policies.chain(self.node_order.iter().map(|name| object_name("Node", name))).collect()
+    }
+
+    /// Has something said about it.
+    pub(crate) fn say(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Everything said about single objects; what is said of kinds stays.
+    pub(crate) fn take_faults(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.faults)
+    }
+
+    /// Takes from `old` the objects that `faults` say are faulty now. Where a fault is about something
+    /// without a name, or not all faults are here, it may be any that is missing.
+    pub(crate) fn fill_from(&mut self, old: &Self, more: bool, faults: &[Fault]) -> Vec<String> {
+        let errors = || faults.iter().filter(|fault| fault.severity == Severity::Error);
+        let any =
+            more || errors().any(|fault| fault.object.as_ref().is_none_or(|name| name.ends_with(NO_NAME)));
+        let faulty: BTreeSet<&str> = errors().filter_map(|fault| fault.object.as_deref()).collect();
+        let wanted = |name: &String| any || faulty.contains(name.as_str());
+        let mut kept = Vec::new();
+        for (name, stored) in &old.policies {
+            let object = object_name(POLICY_KIND, name);
+            if !self.policies.contains_key(name) && wanted(&object) {
+                self.policies.insert(name.clone(), stored.clone());
+                kept.push(object);
+            }
+        }
+        for stored in old.nodes() {
+            let name = &stored.object.metadata.name;
+            let object = object_name("Node", name);
+            if !self.nodes.contains_key(name) && wanted(&object) {
+                self.nodes.insert(name.clone(), stored.clone());
+                self.node_order.push(name.clone());
+                kept.push(object);
+            }
+        }
+        kept
+    }
+
+    /// Adds everything in `other`, which has been checked. Of objects that are here already these stay,
+    /// and that is a fault.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.faults.extend(other.faults.iter().cloned());
+        for (name, stored) in &other.policies {
+            match self.policies.get(name) {
+                Some(known) => {
+                    let fault = duplicate(&stored.origin, &object_name(POLICY_KIND, name), &known.origin);
+                    self.faults.push(fault);
+                }
+                None => _ = self.policies.insert(name.clone(), stored.clone()),
+            }
+        }
+        for stored in other.nodes() {
+            let name = &stored.object.metadata.name;
+            match self.nodes.get(name) {
+                Some(known) => {
+                    let fault = duplicate(&stored.origin, &object_name("Node", name), &known.origin);
+                    self.faults.push(fault);
+                }
+                None => {
+                    self.nodes.insert(name.clone(), stored.clone());
+                    self.node_order.push(name.clone());
+                }
+            }
+        }
+        self.pass_over(other.passed_over.clone());
+    }
+
+    /// Adds objects that nothing is done with.
+    fn pass_over(&mut self, more: BTreeMap<(String, String), PassedOver>) {
+        for (kind, passed_over) in more {
+            match self.passed_over.get_mut(&kind) {
+                Some(known) => known.names.extend(passed_over.names),
+                None => _ = self.passed_over.insert(kind, passed_over),
+            }
+        }
+    }
+
     fn read_file(&mut self, path: &Path, of_directory: bool) {
         match fs::read(path) {
             Ok(octets) => match String::from_utf8(octets) {
-                Ok(text) => self.read_text(&path.display().to_string(), &text, of_directory),
+                Ok(text) => _ = self.read_text(&path.display().to_string(), &text, of_directory),
                 Err(error) => {
                     let at = error.utf8_error().valid_up_to();
                     let message = format!("not UTF-8 from octet {at} on: expected a text file");
@@ -288,13 +371,17 @@ impl Snapshot {
         false
     }
 
-    fn read_text(&mut self, file: &str, text: &str, of_directory: bool) {
+    /// Reads a text, where not everything has to be an object if it is `of_directory`. Whether all of it is
+    /// YAML.
+    pub(crate) fn read_text(&mut self, file: &str, text: &str, of_directory: bool) -> bool {
         let (documents, faults) = yaml::parse(file, text);
+        let whole = faults.iter().all(|fault| fault.severity != Severity::Error);
         self.faults.extend(faults);
         for document in documents {
             let document = Arc::new(document);
             self.add(&document.value, &document, "", None, of_directory);
         }
+        whole
     }
 
     /// Adds the object at a path of a document, or what is in it if it is a list. Items of a typed list
@@ -359,12 +446,7 @@ impl Snapshot {
             _ => self.nodes.get(name_of(value)).map(|stored| &stored.origin),
         };
         if let Some(earlier) = earlier {
-            let place = match earlier.position("") {
-                Some((line, _)) => format!("{}:{line}", earlier.file()),
-                None => earlier.file().to_owned(),
-            };
-            let message = format!("there is one of that name already, at {place}, which is used");
-            self.faults.push(origin.fault(Severity::Error, &name, "metadata.name", message));
+            self.faults.push(duplicate(&origin, &name, earlier));
             return false;
         }
         let read = match kind {
@@ -400,7 +482,7 @@ impl Snapshot {
         let policies = other.policies.keys().map(|name| object_name(POLICY_KIND, name));
         let nodes = other.nodes.keys().map(|name| object_name("Node", name));
         let faulty = other.faults.iter().filter_map(|fault| fault.object.clone());
-        let named: std::collections::BTreeSet<_> = policies.chain(nodes).chain(faulty).collect();
+        let named: BTreeSet<_> = policies.chain(nodes).chain(faulty).collect();
         self.faults.retain(|fault| fault.object.as_ref().is_none_or(|object| !named.contains(object)));
     }
 }
@@ -421,6 +503,16 @@ fn read<T: DeserializeOwned>(value: &Value, shape: &Shape) -> Result<(T, Vec<Pro
     }
 }
 
+/// An object that is there already.
+fn duplicate(at: &Origin, object: &str, earlier: &Origin) -> Fault {
+    let place = match earlier.position("") {
+        Some((line, _)) => format!("{}:{line}", earlier.file()),
+        None => earlier.file().to_owned(),
+    };
+    let message = format!("there is one of that name already, at {place}, which is used");
+    at.fault(Severity::Error, object, "metadata.name", message)
+}
+
 fn object_name(kind: &str, name: &str) -> String {
     format!("{kind}/{name}")
 }
@@ -428,7 +520,7 @@ fn object_name(kind: &str, name: &str) -> String {
 /// The name of an object, or of something that has its name elsewhere.
 fn name_of(value: &Value) -> &str {
     let metadata = value.get("metadata").and_then(|metadata| metadata.get("name"));
-    metadata.or_else(|| value.get("name")).and_then(Value::as_str).unwrap_or("(no name)")
+    metadata.or_else(|| value.get("name")).and_then(Value::as_str).unwrap_or(NO_NAME)
 }
 
 fn manifests_in(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -380,7 +380,7 @@ impl NeighborSpec {
             problems.push(Problem::notice(format!("{path}.eBGPMultihopTTL"), message));
         }
         if self.auth_secret_ref.is_some() {
-            let message = format!("{NOT_YET}: sessions are opened without a key");
+            let message = format!("{NOT_YET}: no session is opened with this neighbour");
             problems.push(Problem::notice(format!("{path}.authSecretRef"), message));
         }
         if self.graceful_restart.as_ref().is_some_and(|restart| restart.enabled) {

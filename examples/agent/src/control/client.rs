@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{MAX_REQUEST, MAX_RESPONSE, Request, Response, lab_socket, router_socket};
+use super::{MAX_REQUEST, MAX_RESPONSE, Request, Response, agent_socket, lab_socket, router_socket};
 use crate::{
     cli::{ChangeArgs, ClearArgs, MonitorArgs, ShowArgs},
     files,
@@ -36,7 +36,8 @@ pub(crate) fn clear(arguments: ClearArgs) -> Result<ExitCode> {
 /// `peerage monitor`: copies lines until the router ends or nobody reads them.
 pub(crate) fn monitor(arguments: MonitorArgs) -> Result<ExitCode> {
     let path = discover(arguments.socket.socket);
-    let (mut reader, response) = open(&path, &Request::Monitor { format: arguments.output })?;
+    let (mut reader, response) =
+        open(&path, &Request::Monitor { node: arguments.node, format: arguments.output })?;
     if !response.done {
         return finish(&response);
     }
@@ -62,11 +63,11 @@ pub(crate) fn change(arguments: ChangeArgs, delete: bool) -> Result<ExitCode> {
     run(&arguments.socket.socket.unwrap_or_else(lab_socket), &request)
 }
 
-/// Whom to ask: who is named, else the router of this host, else its lab.
+/// Whom to ask: who is named, else the router of this host, else its agent, else its lab.
 fn discover(socket: Option<PathBuf>) -> PathBuf {
     socket.unwrap_or_else(|| {
-        let router = router_socket();
-        if UnixStream::connect(&router).is_ok() { router } else { lab_socket() }
+        let answers = |path: &PathBuf| UnixStream::connect(path).is_ok();
+        [router_socket(), agent_socket()].into_iter().find(answers).unwrap_or_else(lab_socket)
     })
 }
 
@@ -93,7 +94,7 @@ pub(crate) fn ask(path: &Path, request: &Request) -> Result<Response> {
 fn open(path: &Path, request: &Request) -> Result<(BufReader<UnixStream>, Response)> {
     let mut stream = UnixStream::connect(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
-            "no router and no lab runs at {}; start one with `peerage router` or `peerage lab`, or say --socket PATH where it answers",
+            "no router, agent or lab runs at {}; start one with `peerage router`, `peerage agent` or `peerage lab`, or say --socket PATH where it answers",
             path.display()
         ),
         _ => anyhow::anyhow!("cannot ask at {}: {error}", path.display()),

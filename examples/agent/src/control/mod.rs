@@ -11,7 +11,7 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use client::{ask, change, clear, monitor, show};
-pub(crate) use path::{folder, lab_socket, prepare_folder, router_socket};
+pub(crate) use path::{agent_socket, folder, lab_socket, prepare_folder, router_socket};
 pub(crate) use server::{Answer, Server};
 
 use crate::cli::{FamilyName, Format, Soft, What};
@@ -57,6 +57,9 @@ pub(crate) enum Request {
     },
     /// Say what happens from now on.
     Monitor {
+        /// At which instance; `None`: at the only one.
+        #[serde(default)]
+        node: Option<String>,
         /// How it is written.
         format: Format,
     },

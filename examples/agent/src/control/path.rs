@@ -19,7 +19,12 @@ pub(crate) fn router_socket() -> PathBuf {
     folder().join("router.sock")
 }
 
-/// The folder of both.
+/// Where an agent answers: beside them.
+pub(crate) fn agent_socket() -> PathBuf {
+    folder().join("agent.sock")
+}
+
+/// The folder of all.
 pub(crate) fn folder() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     match runtime.filter(|dir| dir.is_absolute() && dir.is_dir()) {
@@ -37,7 +42,7 @@ pub(crate) fn prepare_folder(socket: &Path) -> Result<()> {
             format!("cannot make {}; say --socket PATH with another place", folder.display())
         })?;
     }
-    if [lab_socket(), router_socket()].iter().any(|known| known == socket) {
+    if [lab_socket(), router_socket(), agent_socket()].iter().any(|known| known == socket) {
         let found =
             fs::symlink_metadata(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {

@@ -90,7 +90,7 @@ fn make_room(path: &Path) -> Result<()> {
     match UnixStream::connect(path) {
         Ok(_) => {
             bail!(
-                "a lab or a router already runs at {}; end it, or say --socket PATH with another place",
+                "a router, an agent or a lab already runs at {}; end it, or say --socket PATH with another place",
                 path.display()
             )
         }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use peerage_core::speaker::Change;
-use peerage_kubernetes::{Fault, Severity, Snapshot};
+use peerage_kubernetes::{Fault, Severity, Snapshot, plan};
 
 use super::{
     converge,
@@ -30,6 +30,9 @@ pub(super) const DEFAULT_NODE: &str = "router0";
 /// Answers one request.
 pub(crate) fn answer(world: &World, stop: &Stop, request: Request) -> Response {
     let result = match request {
+        Request::Show { show: What::Faults, format, .. } => {
+            show::faults(DEFAULT_NODE, &plan(&world.cluster()).faults, format).map(Response::done)
+        }
         Request::Show { show, node, format, family } => {
             self::show(world, &show, node.as_deref(), format, family).map(Response::done)
         }

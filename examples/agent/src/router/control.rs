@@ -9,10 +9,11 @@ use peerage_core::{
     speaker::{NeighborKey, NeighborStatus, PeerState},
 };
 
-use super::{Router, monitor::Listener};
+use super::Router;
 use crate::{
     cli::{FamilyName, Format, Soft, What},
     control::{Answer, Request, Response},
+    daemon::monitor::Listener,
     show::{self, Instance},
 };
 
@@ -23,7 +24,7 @@ pub(crate) fn answer(router: &Router, request: Request) -> Answer {
             self::show(router, &show, node.as_deref(), format, family).map(Response::done)
         }
         Request::Clear { neighbor, soft } => clear(router, neighbor.as_deref(), soft).map(Response::done),
-        Request::Monitor { format } => {
+        Request::Monitor { format, .. } => {
             let (node, log) = (router.node.clone(), Arc::clone(&router.log));
             match Listener::join(&router.listeners, node, router.name(), log, format) {
                 Some(listener) => {

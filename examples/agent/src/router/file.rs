@@ -6,7 +6,7 @@ use anyhow::Result;
 use peerage_config::{Config, Fault, Severity};
 use peerage_core::speaker::{Neighbor, NeighborKey};
 
-use crate::files;
+use crate::{daemon::count, files};
 
 /// Reads the file. What is wrong with it is in the inner result, in its order.
 pub(crate) fn load(path: &Path) -> Result<Result<Config, Vec<Fault>>> {
@@ -73,9 +73,4 @@ pub(crate) fn summary(name: &Path, config: &Config) -> String {
         count(desired.neighbors.len(), "neighbor"),
         count(desired.originate.len(), "originated route"),
     )
-}
-
-/// So many of something.
-pub(crate) fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -8,31 +8,30 @@
 
 mod control;
 mod file;
-mod log;
-mod monitor;
-mod news;
-mod plan;
-mod signals;
-mod sockets;
+pub(crate) mod sockets;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, anyhow};
-use log::Log;
-use monitor::Listeners;
-use news::Teller;
 use peerage_config::{Config, Fault, LogLevel};
 use peerage_core::{
     Speaker,
     speaker::{Desired, Faults, NeighborKey},
 };
 use peerage_sockets::{Clock, seed};
-use signals::Asked;
 use sockets::Sockets;
 
 use crate::{
-    cli::RouterArgs,
+    cli::{Format, RouterArgs},
     control::{Server, router_socket},
+    daemon::{
+        count,
+        log::Log,
+        monitor::Listeners,
+        news::Teller,
+        plan,
+        signals::{self, Asked},
+    },
     node::{Node, Runtime},
 };
 
@@ -64,7 +63,7 @@ pub(crate) fn run(arguments: &RouterArgs) -> Result<ExitCode> {
         Err(faults) => {
             faults.iter().for_each(|fault| eprintln!("{fault}"));
             let name = arguments.config.display();
-            eprintln!("peerage: {name}: {}; nothing was started", file::count(faults.len(), "fault"));
+            eprintln!("peerage: {name}: {}; nothing was started", count(faults.len(), "fault"));
             return Ok(ExitCode::FAILURE);
         }
     };
@@ -74,7 +73,7 @@ pub(crate) fn run(arguments: &RouterArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let asked = signals::watch()?;
-    let log = Arc::new(Log::start(config.log)?);
+    let log = Arc::new(Log::start(config.log, Format::Text)?);
     let router = Arc::new(Router::start(arguments, config, Arc::clone(&log))?);
     let server = match router.answer(arguments) {
         Ok(server) => server,
@@ -151,7 +150,7 @@ impl Router {
             Err(error) => vec![format!("{error:#}")],
         };
         faults.iter().for_each(|fault| self.log.tell(LogLevel::Error, &format!("reload: {fault}")));
-        let text = format!("reload: {}; what runs goes on unchanged", file::count(faults.len(), "fault"));
+        let text = format!("reload: {}; what runs goes on unchanged", count(faults.len(), "fault"));
         self.log.tell(LogLevel::Error, &text);
     }
 
@@ -185,10 +184,10 @@ impl Router {
         match done {
             Ok(plan) if plan.is_empty() => self.log.tell(LogLevel::Info, "reload: nothing changes"),
             Ok(plan) => {
-                let count = file::count(plan.changes.len(), "change");
+                let count = count(plan.changes.len(), "change");
                 let cost = plan::cost_name(plan.cost());
                 self.log.tell(LogLevel::Info, &format!("reload: {count}, highest cost: {cost}"));
-                for line in plan::lines(&plan) {
+                for line in plan::lines(&plan, plan::ROUTER) {
                     self.log.tell(LogLevel::Info, &format!("reload:   {line}"));
                 }
             }

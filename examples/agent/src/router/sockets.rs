@@ -12,7 +12,7 @@ use peerage_core::speaker::{ConnectTarget, Neighbor, NeighborKey};
 use peerage_sockets::{Accepted, SocketSetup};
 use socket2::Socket;
 
-use super::log::Log;
+use crate::daemon::log::Log;
 
 /// Addresses as they are, and neighbours' TTLs on accepted connections too.
 #[derive(Debug)]

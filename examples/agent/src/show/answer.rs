@@ -2,6 +2,8 @@
 
 use anyhow::{Result, bail};
 use peerage_core::{rib::Route, speaker::NeighborStatus, wire::Family};
+use peerage_kubernetes::Fault;
+use serde_json::json;
 
 use super::{
     Instance, heading, neighbor_json, neighbor_text, route_json, route_text, summary_json, summary_text,
@@ -23,7 +25,7 @@ impl What {
         let ipv4 = match self {
             Self::Route { prefix: Lookup::Exact(net) } => net.addr().is_ipv4(),
             Self::Route { prefix: Lookup::Longest(address) } => address.is_ipv4(),
-            Self::Summary | Self::Routes | Self::Neighbor { .. } => asked == FamilyName::Ipv4,
+            Self::Summary | Self::Routes | Self::Neighbor { .. } | Self::Faults => asked == FamilyName::Ipv4,
         };
         if ipv4 { Family::IPV4_UNICAST } else { Family::IPV6_UNICAST }
     }
@@ -74,8 +76,20 @@ pub(crate) fn answer(
             neighbor_json(instance, which.as_deref())
         }
         (What::Route { prefix }, Format::Json) => route_json(instance, &route(*prefix)?),
+        (What::Faults, _) => bail!("{name} is made by no objects, and has no faults of theirs"),
     };
     Ok(format!("{}\n", serde_json::to_string_pretty(&json)?))
+}
+
+/// What is wrong with the objects by which `name` is run.
+pub(crate) fn faults(name: &str, faults: &[Fault], format: Format) -> Result<String> {
+    Ok(match format {
+        Format::Text if faults.is_empty() => format!("{name}: no faults\n"),
+        Format::Text => faults.iter().map(|fault| format!("{fault}\n")).collect(),
+        Format::Json => {
+            format!("{}\n", serde_json::to_string_pretty(&json!({ "node": name, "faults": faults }))?)
+        }
+    })
 }
 
 /// Names of neighbours, for who named one that is not there.

@@ -26,7 +26,7 @@ use peerage_core::{
     wire::{Asn, Family, RouterId},
 };
 
-pub(crate) use answer::{answer, is_called};
+pub(crate) use answer::{answer, faults, is_called};
 pub(crate) use detail::{neighbor_json, neighbor_text, route_json, route_text};
 pub(crate) use summary::{summary_json, summary_text};
 pub(crate) use table::{table_json, table_text};

@@ -189,7 +189,10 @@ fn an_unknown_node() {
     assert!(compiled.instances.is_empty());
     assert_eq!(
         said(&[POLICY, NODES], "n7"),
-        ["Node/n7: there is no such Node that can be used: nothing is announced for it"]
+        [
+            "Node/n7: there is no such Node that can be used: nothing is announced for it; its manifest is needed \
+          for labels, spec.podCIDRs and status.addresses (kubectl get node n7 -o yaml)"
+        ]
     );
     assert_eq!(compiled.faults[0].severity, Severity::Error);
 }
@@ -209,8 +212,7 @@ fn router_ids_by_annotation() {
         ("router-id=192.0.2.1,local-port=0", Some("192.0.2.1"), 0),
         ("local-port=0,router-id=192.0.2.1,router-id=192.0.2.2", Some("192.0.2.2"), 0),
         ("local-port=0", Some("10.0.1.2"), 0),
-        // Said, and otherwise as if it were not there.
-        ("router-id=192.0.2.1,local-port=179", Some("192.0.2.1"), 1),
+        ("router-id=192.0.2.1,local-port=179", Some("192.0.2.1"), 0),
         ("local-port=179,local-port=0", Some("10.0.1.2"), 0),
         ("", Some("10.0.1.2"), 1),
         ("router-id", Some("10.0.1.2"), 1),
@@ -237,6 +239,41 @@ fn router_ids_by_annotation() {
 }
 
 #[test]
+fn listening_is_asked_for_by_annotation() {
+    for (value, port) in [
+        ("local-port=179", Some(179)),
+        ("local-port=1790,router-id=192.0.2.1", Some(1790)),
+        ("local-port=179,local-port=1179", Some(1179)),
+        ("local-port=0", None),
+        ("router-id=192.0.2.1", None),
+        ("local-port=x", None),
+    ] {
+        let compiled = compiled(&[POLICY, &annotated(value)], "n0");
+        assert_eq!(compiled.local_ports.get("65010").copied(), port, "{value:?}");
+    }
+}
+
+#[test]
+fn an_instance_that_cannot_be_made_is_held_and_not_unwanted() {
+    for (value, held) in [("router-id=x", true), ("local-port=x", true), ("router-id=192.0.2.1", false)] {
+        let compiled = compiled(&[POLICY, &annotated(value)], "n0");
+        assert_eq!(compiled.held.contains("65010"), held, "{value:?}");
+        assert_eq!(compiled.instances.contains_key("65010"), !held, "{value:?}");
+    }
+    let no_address = NODES.replace("  - {type: InternalIP, address: 10.0.1.2}\n", "");
+    assert!(compiled(&[POLICY, &no_address], "n0").held.contains("65010"));
+    assert!(compiled(&[NODES], "n0").held.is_empty(), "nobody wants it");
+}
+
+#[test]
+fn a_neighbour_with_a_key_is_not_spoken_with_without_it() {
+    let guarded = POLICY.replace("# more", "authSecretRef: bgp-key");
+    let compiled = compiled(&[&guarded, NODES], "n0");
+    assert!(compiled.instances["65010"].neighbors.values().all(|neighbor| neighbor.shutdown));
+    assert!(!compiled.instances["65010"].originate.is_empty());
+}
+
+#[test]
 fn what_is_said_about_annotations() {
     let at = "b.yaml:6:41: ";
     let field = "Node/n0: metadata.annotations[cilium.io/bgp-virtual-router.65010]:";
@@ -245,10 +282,6 @@ fn what_is_said_about_annotations() {
         (
             "local-port=65536",
             format!("{at}{field} local-port: expected a number from 0 to 65535, found \"65536\""),
-        ),
-        (
-            "local-port=179",
-            format!("{at}notice: {field} local-port=179 is not yet acted on: nothing listens there"),
         ),
         ("x", format!("{at}notice: {field} \"x\" has no effect: expected router-id=… or local-port=…")),
     ] {

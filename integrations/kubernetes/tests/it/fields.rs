@@ -372,8 +372,8 @@ fn what_is_not_yet_acted_on_is_said() {
     assert_eq!(
         with("authSecretRef: bgp-key"),
         [format!(
-            "{AT}22: notice: {PEER}.authSecretRef: checked, and not yet acted on: sessions are opened \
-             without a key"
+            "{AT}22: notice: {PEER}.authSecretRef: checked, and not yet acted on: no session is \
+             opened with this neighbour"
         )]
     );
     assert_eq!(

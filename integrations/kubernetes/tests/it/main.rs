@@ -7,6 +7,7 @@ mod manifest;
 mod plan;
 mod properties;
 mod selector;
+mod store;
 
 use peerage_core::speaker::{Desired, Neighbor, NeighborKey};
 use peerage_kubernetes::{Compiled, Severity, Snapshot, compile};

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT end the router, SIGHUP has it read its file again.
+//! SIGTERM and SIGINT end a program, SIGHUP has it read its files again.
 
 use std::{
     sync::mpsc::{Receiver, channel},
@@ -20,9 +20,15 @@ pub(crate) enum Asked {
 
 /// Watches from now on. Who asks for the end twice gets it at once.
 pub(crate) fn watch() -> Result<Receiver<Asked>> {
+    let (asked, answers) = channel();
+    watch_with(move |what| asked.send(what).is_ok())?;
+    Ok(answers)
+}
+
+/// The same, where somebody is told, until it does not want to be any more.
+pub(crate) fn watch_with(mut tell: impl FnMut(Asked) -> bool + Send + 'static) -> Result<()> {
     let mut signals =
         Signals::new([Signal::Term, Signal::Int, Signal::Hup]).context("cannot watch signals")?;
-    let (asked, answers) = channel();
     let watch = move || {
         let mut ending = false;
         while let Some(signal) = smol::block_on(signals.next()) {
@@ -34,11 +40,11 @@ pub(crate) fn watch() -> Result<Receiver<Asked>> {
                 Err(_) => continue,
             };
             ending |= what == Asked::End;
-            if asked.send(what).is_err() && !ending {
+            if !tell(what) && !ending {
                 return;
             }
         }
     };
     thread::Builder::new().name("signals".into()).spawn(watch).context("cannot start a thread")?;
-    Ok(answers)
+    Ok(())
 }

@@ -15,6 +15,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use peerage_config::LogLevel;
+use serde_json::json;
+
+use crate::cli::Format;
 
 /// Lines that wait to be written.
 const WAITING: usize = 4096;
@@ -26,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Log {
     entries: SyncSender<Entry>,
     level: AtomicU8,
+    format: Format,
     lost: AtomicU64,
 }
 
@@ -38,13 +42,13 @@ enum Entry {
 
 impl Log {
     /// Writes from now on what is as important as `level`.
-    pub(crate) fn start(level: LogLevel) -> Result<Self> {
+    pub(crate) fn start(level: LogLevel, format: Format) -> Result<Self> {
         let (entries, waiting) = sync_channel(WAITING);
         thread::Builder::new()
             .name("log".into())
             .spawn(move || write(&waiting))
             .context("cannot start a thread")?;
-        Ok(Self { entries, level: AtomicU8::new(level as u8), lost: AtomicU64::new(0) })
+        Ok(Self { entries, level: AtomicU8::new(level as u8), format, lost: AtomicU64::new(0) })
     }
 
     /// Another level from now on.
@@ -64,14 +68,22 @@ impl Log {
         let time = stamp(SystemTime::now());
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let line = format!("{time} warn  {lost} lines of this log are lost: nobody took them in time");
+            let text = format!("{lost} lines of this log are lost: nobody took them in time");
+            let line = self.line(&time, LogLevel::Warn, &text);
             if self.entries.try_send(Entry::Line(line)).is_err() {
                 self.lost.fetch_add(lost, Ordering::Relaxed);
             }
         }
-        let line = format!("{time} {:5} {text}", level.name());
+        let line = self.line(&time, level, text);
         if self.entries.try_send(Entry::Line(line)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn line(&self, time: &str, level: LogLevel, text: &str) -> String {
+        match self.format {
+            Format::Text => format!("{time} {:5} {text}", level.name()),
+            Format::Json => json!({ "time": time, "level": level.name(), "message": text }).to_string(),
         }
     }
 

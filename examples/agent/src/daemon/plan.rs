@@ -2,27 +2,46 @@
 
 use peerage_core::speaker::{Change, Cost, Plan};
 
+/// The words of one kind of configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Words {
+    /// What the whole is.
+    whole: &'static str,
+    /// What it is told apart by.
+    identity: &'static str,
+    /// A field of a neighbour.
+    field: fn(&str) -> &str,
+}
+
+/// Of a router's file.
+pub(crate) const ROUTER: Words =
+    Words { whole: "router", identity: "as, router-id or cluster-id", field: key_of_file };
+
+/// Of a policy.
+pub(crate) const POLICY: Words = Words { whole: "node", identity: "router id", field: field_of_policy };
+
 /// The plan, a line each.
-pub(crate) fn lines(plan: &Plan) -> Vec<String> {
-    plan.changes.iter().filter_map(line).collect()
+pub(crate) fn lines(plan: &Plan, words: Words) -> Vec<String> {
+    plan.changes.iter().filter_map(|change| line(change, words)).collect()
 }
 
 /// One change: what, its cost, and what that means.
-fn line(change: &Change) -> Option<String> {
+fn line(change: &Change, words: Words) -> Option<String> {
     let (what, cost, meaning) = match change {
         Change::Instance => {
             let meaning = "every session is closed and opened again";
-            ("router: as, router-id or cluster-id changed".into(), Cost::Reset, meaning)
+            (format!("{}: {} changed", words.whole, words.identity), Cost::Reset, meaning)
         }
         Change::Settings => {
-            ("router: settings changed".into(), Cost::None, "sessions go on; a host name is for the next one")
+            let meaning = "sessions go on; a host name is for the next one";
+            (format!("{}: settings changed", words.whole), Cost::None, meaning)
         }
         Change::AddNeighbor(key) => (format!("neighbor {key}: added"), Cost::None, "a session more"),
         Change::RemoveNeighbor(key) => {
             (format!("neighbor {key}: removed"), Cost::Reset, "its session ends with Cease 6/3")
         }
         Change::UpdateNeighbor { key, fields, cost } => {
-            let names: Vec<&str> = fields.iter().map(|field| name(field)).collect();
+            let names: Vec<&str> = fields.iter().map(|field| (words.field)(field)).collect();
             let meaning = match cost {
                 Cost::None => "the session stays",
                 Cost::Refresh => "the session stays, its routes are judged again",
@@ -48,7 +67,7 @@ pub(crate) const fn cost_name(cost: Cost) -> &'static str {
 }
 
 /// A field of a neighbour as the file names it.
-fn name(field: &str) -> &str {
+fn key_of_file(field: &str) -> &str {
     match field {
         "asn" => "as",
         "peer_group" => "group",
@@ -60,6 +79,19 @@ fn name(field: &str) -> &str {
         "default_originate" => "default-originate",
         "prefix_limit" => "prefix-limit",
         "enforce_first_as" => "enforce-first-as",
+        same => same,
+    }
+}
+
+/// A field of a neighbour as a CiliumBGPPeeringPolicy names it.
+fn field_of_policy(field: &str) -> &str {
+    match field {
+        "asn" => "peerASN",
+        "port" => "peerPort",
+        "timers" => "holdTimeSeconds, keepAliveTimeSeconds or connectRetryTimeSeconds",
+        "socket" => "eBGPMultihopTTL",
+        "shutdown" => "authSecretRef",
+        "export" => "advertisedPathAttributes",
         same => same,
     }
 }

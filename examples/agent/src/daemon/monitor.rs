@@ -21,7 +21,7 @@ use peerage_config::LogLevel;
 use peerage_core::wire::Family;
 use serde_json::json;
 
-use super::{file::count, log::Log, news::News};
+use super::{count, log::Log, news::News};
 use crate::{cli::Format, node::Node};
 
 /// Listeners at a time.

@@ -1,0 +1,264 @@
+//! `peerage agent`: the BGP instances of one Kubernetes node, by the objects of a source.
+//!
+//! ```text
+//! directory -> Store -> Snapshot -> compile(node) -> Instances: a speaker each
+//!   hints, looks        faults        faults           | events, views
+//!                          \_____________\__ log, `show faults`, `show`, `monitor`
+//! ```
+//!
+//! Everything right of the `Snapshot` knows no files: another source fills the same one.
+
+mod control;
+mod directory;
+mod faults;
+mod source;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    process::ExitCode,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
+    time::Duration,
+};
+
+use anyhow::Result;
+use faults::Faults;
+use peerage_config::LogLevel;
+use peerage_core::speaker::{Change, Desired, Plan};
+use peerage_kubernetes::{Compiled, Fault, Severity, compile};
+use peerage_sockets::SocketSetup;
+use source::{Found, Source};
+
+use crate::{
+    cli::AgentArgs,
+    control::{Server, agent_socket},
+    daemon::{
+        count,
+        log::Log,
+        monitor::Listeners,
+        news::Teller,
+        plan,
+        signals::{self, Asked},
+    },
+    instances::{Home, Instances, Outcome, Wanted},
+    node::{Node, Runtime},
+    router::sockets::Sockets,
+};
+
+/// When an instance that could not start is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// An agent that runs.
+pub(crate) struct Agent {
+    /// The node's name.
+    node: String,
+    log: Arc<Log>,
+    instances: Instances,
+    /// What belongs to each instance, running or about to.
+    parts: Mutex<BTreeMap<String, Part>>,
+    faults: Mutex<Faults>,
+}
+
+/// What an instance has beside its speaker.
+#[derive(Debug)]
+struct Part {
+    sockets: Arc<Sockets>,
+    listeners: Arc<Listeners>,
+}
+
+/// What the main loop waits for.
+enum Input {
+    /// A signal.
+    Asked(Asked),
+    /// The source has found something.
+    Found,
+}
+
+/// Runs the agent.
+pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
+    let (inputs, waiting) = channel();
+    let found = inputs.clone();
+    signals::watch_with(move |asked| inputs.send(Input::Asked(asked)).is_ok())?;
+    let source =
+        Source::start(&arguments.manifests, arguments.debounce, move || found.send(Input::Found).is_ok())?;
+    let log = Arc::new(Log::start(LogLevel::Info, arguments.output)?);
+    let agent = Arc::new(Agent {
+        node: arguments.node.clone(),
+        log: Arc::clone(&log),
+        instances: Instances::new(Runtime::start(arguments.runtime)?),
+        parts: Mutex::default(),
+        faults: Mutex::default(),
+    });
+    let answering = Arc::clone(&agent);
+    let socket = arguments.socket.clone().unwrap_or_else(agent_socket);
+    // Before any session: a socket in use is said at once.
+    let server = Server::start(&socket, move |request| control::answer(&answering, request))?;
+    log.say(LogLevel::Info, &format!("`peerage show summary` asks at {}", server.path().display()));
+    agent.follow(&source, &waiting);
+    log.say(LogLevel::Info, "ending: every session is closed with Cease 6/2");
+    drop(server);
+    agent.instances.shutdown("the agent is shut down");
+    log.say(LogLevel::Info, "ended");
+    log.flush();
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Agent {
+    /// Becomes what the source says, again and again, until the end is asked for.
+    fn follow(self: &Arc<Self>, source: &Source, waiting: &Receiver<Input>) {
+        let mut current = None;
+        let mut wait = Duration::ZERO;
+        loop {
+            match waiting.recv_timeout(wait) {
+                Ok(Input::Asked(Asked::End)) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Input::Asked(Asked::Reload)) => {
+                    source.ask();
+                    continue;
+                }
+                Ok(Input::Found) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            current = source.take().or(current);
+            let done = current.as_mut().is_none_or(|found| self.become_what(found));
+            wait = if done { Duration::MAX } else { RETRY };
+        }
+    }
+
+    /// Becomes what the objects say; whether all of it could be done.
+    fn become_what(self: &Arc<Self>, found: &mut Found) -> bool {
+        let Compiled { policy, instances, local_ports, held, faults } = compile(&found.snapshot, &self.node);
+        let mut all = found.snapshot.faults();
+        all.extend(found.notes.iter().cloned());
+        if policy.is_none() && faults.is_empty() {
+            let message = "no CiliumBGPPeeringPolicy selects it: no BGP instance runs here";
+            all.push(Fault { severity: Severity::Notice, ..self.fault(message.into()) });
+        }
+        all.extend(faults);
+        let wanted: BTreeMap<String, Wanted> = instances
+            .into_iter()
+            .map(|(name, desired)| {
+                let listen = local_ports.get(&name).map(|port| everywhere(*port)).unwrap_or_default();
+                (name, Wanted { desired, listen })
+            })
+            .collect();
+        let home = Arc::clone(self);
+        let outcomes = self.instances.apply(&wanted, &held, &HomeOf(home));
+        let mut done = true;
+        for (name, outcome) in &outcomes {
+            if let Outcome::Failed(why) = outcome {
+                done = false;
+                all.push(self.fault(format!("BGP instance {name}: {why}; what ran of it goes on")));
+            }
+        }
+        let lines = self.lock_faults().replace(all, &found.files);
+        let quiet = lines.is_empty();
+        lines.iter().for_each(|(level, text)| self.log.say(*level, text));
+        let said =
+            outcomes.iter().filter(|(name, outcome)| self.say(name, outcome, wanted.get(name))).count();
+        if std::mem::take(&mut found.asked) && quiet && said == 0 {
+            self.log.say(LogLevel::Info, "looked again: nothing changes");
+        }
+        self.forget();
+        done
+    }
+
+    /// Something about the node.
+    fn fault(&self, message: String) -> Fault {
+        Fault { object: Some(format!("Node/{}", self.node)), ..Fault::error("", message) }
+    }
+
+    /// Says what became of an instance; whether that is anything.
+    fn say(&self, name: &str, outcome: &Outcome, wanted: Option<&Wanted>) -> bool {
+        let tell = |text: &str| self.log.say(LogLevel::Info, &format!("instance {name}: {text}"));
+        match outcome {
+            Outcome::Started(_) => {
+                let Some(Wanted { desired, listen }) = wanted else { return false };
+                tell(&format!(
+                    "starts: AS {}, router id {}, {}, {}, {}",
+                    desired.asn,
+                    desired.router_id,
+                    count(desired.neighbors.len(), "neighbor"),
+                    count(desired.originate.len(), "route"),
+                    listen.first().map_or_else(
+                        || "it does not listen".to_owned(),
+                        |address| format!("listening on port {}", address.port())
+                    ),
+                ));
+            }
+            Outcome::Changed(plan) if plan.is_empty() => return false,
+            Outcome::Changed(plan) => {
+                let cost = plan::cost_name(plan.cost());
+                tell(&format!("{}, highest cost: {cost}", count(plan.changes.len(), "change")));
+                plan::lines(plan, plan::POLICY).iter().for_each(|line| tell(&format!("  {line}")));
+            }
+            Outcome::Ended(plan) => {
+                let sessions = removed(plan);
+                tell(&format!("ends: nobody wants it any more; {}: Cease 6/3", count(sessions, "neighbor")));
+            }
+            // That is a fault.
+            Outcome::Failed(_) => return false,
+        }
+        true
+    }
+
+    /// Drops what belonged to instances that are not there any more.
+    fn forget(&self) {
+        let running: BTreeSet<String> = self.instances.running().into_iter().map(|(name, _)| name).collect();
+        self.lock_parts().retain(|name, _| running.contains(name));
+    }
+
+    fn lock_parts(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The agent, as its instances see it.
+struct HomeOf(Arc<Agent>);
+
+impl Home for HomeOf {
+    fn sockets(&self, name: &str) -> Arc<dyn SocketSetup> {
+        let sockets = Arc::new(Sockets::new(Arc::clone(&self.0.log), BTreeMap::new()));
+        let part = Part { sockets: Arc::clone(&sockets), listeners: Arc::default() };
+        self.0.lock_parts().insert(name.to_owned(), part);
+        sockets
+    }
+
+    fn started(&self, name: &str, node: &Node) {
+        let log = Arc::clone(&self.0.log);
+        let listeners =
+            self.0.lock_parts().get(name).map(|part| Arc::clone(&part.listeners)).unwrap_or_default();
+        let name = name.to_owned();
+        let mut teller = Teller::default();
+        node.set_event_sink(move |event| {
+            if let Some(news) = teller.tell(&event) {
+                log.say(news.level, &format!("instance {name}: {}", news.text));
+                listeners.tell(news);
+            }
+        });
+    }
+
+    fn telling(&self, name: &str, desired: &Desired) {
+        if let Some(part) = self.0.lock_parts().get(name) {
+            part.sockets.set_neighbors(desired.neighbors.clone());
+        }
+    }
+}
+
+/// Every address of this host, in the families that it has.
+fn everywhere(port: u16) -> Vec<SocketAddr> {
+    let has_ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    let ipv6 = has_ipv6.then(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+    [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))].into_iter().chain(ipv6).collect()
+}
+
+/// How many neighbours a plan removes.
+fn removed(plan: &Plan) -> usize {
+    plan.changes.iter().filter(|change| matches!(change, Change::RemoveNeighbor(_))).count()
+}

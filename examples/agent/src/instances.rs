@@ -1,0 +1,183 @@
+//! The BGP instances of one node, by name: a speaker for each one that is wanted, started, changed and
+//! ended as that changes.
+//!
+//! Who wants what is decided elsewhere. What is wrong with one instance stops no other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use peerage_core::speaker::{Desired, Plan};
+use peerage_sockets::SocketSetup;
+
+use crate::node::{Node, Runtime};
+
+/// How long ending sessions may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What an instance should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// What its speaker should do.
+    pub(crate) desired: Desired,
+    /// Where it listens.
+    pub(crate) listen: Vec<SocketAddr>,
+}
+
+/// What a program has to say about instances of its.
+pub(crate) trait Home {
+    /// The sockets of one that starts.
+    fn sockets(&self, name: &str) -> Arc<dyn SocketSetup>;
+
+    /// One runs, and is not told yet what to be: the time for an event sink.
+    fn started(&self, name: &str, node: &Node);
+
+    /// One is about to be told what to be.
+    fn telling(&self, name: &str, desired: &Desired) {
+        let _ = (name, desired);
+    }
+}
+
+/// What became of an instance.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It runs now, and did not before.
+    Started(Plan),
+    /// It goes on, with these changes.
+    Changed(Plan),
+    /// It is not there any more: its sessions closed with Cease 6/3.
+    Ended(Plan),
+    /// It is not what it should be, and why; what ran goes on.
+    Failed(String),
+}
+
+/// Instances that run.
+#[derive(Debug)]
+pub(crate) struct Instances {
+    runtime: Runtime,
+    /// One change at a time; looking at them goes on meanwhile.
+    changing: Mutex<()>,
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+#[derive(Clone, Debug)]
+struct Running {
+    node: Node,
+    listen: Vec<SocketAddr>,
+}
+
+impl Instances {
+    /// None yet.
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self { runtime, changing: Mutex::default(), running: Mutex::default() }
+    }
+
+    /// Those that run, in order of their names.
+    pub(crate) fn running(&self) -> Vec<(String, Node)> {
+        self.lock().iter().map(|(name, running)| (name.clone(), running.node.clone())).collect()
+    }
+
+    /// Makes them what is wanted. Those in `held` go on as they are, wanted or not.
+    pub(crate) fn apply(
+        &self,
+        wanted: &BTreeMap<String, Wanted>,
+        held: &BTreeSet<String>,
+        home: &dyn Home,
+    ) -> Vec<(String, Outcome)> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        // First: a peer is to be left by one instance before it is dialled by another.
+        let unwanted: Vec<_> = {
+            let mut running = self.lock();
+            let names: Vec<_> = running
+                .keys()
+                .filter(|name| !wanted.contains_key(*name) && !held.contains(*name))
+                .cloned()
+                .collect();
+            names.iter().filter_map(|name| running.remove_entry(name)).collect()
+        };
+        let mut outcomes = end(unwanted);
+        for (name, wanted) in wanted {
+            let outcome = self.make(name, wanted, home);
+            outcomes
+                .push((name.clone(), outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))));
+        }
+        outcomes
+    }
+
+    /// Makes one what is wanted.
+    fn make(&self, name: &str, wanted: &Wanted, home: &dyn Home) -> Result<Outcome> {
+        let known = self.lock().get(name).cloned();
+        if let Some(known) = known.as_ref().filter(|known| known.listen == wanted.listen) {
+            home.telling(name, &wanted.desired);
+            return Ok(Outcome::Changed(tell(&known.node, &wanted.desired)?));
+        }
+        // Where it listens only a new one can change. That it can listen there is known first.
+        let node = self.runtime.spawn(home.sockets(name), &wanted.listen)?;
+        home.started(name, &node);
+        if let Some(known) = known {
+            known.node.shutdown("the local port changes", PATIENCE);
+        }
+        home.telling(name, &wanted.desired);
+        let plan = tell(&node, &wanted.desired);
+        self.lock().insert(name.to_owned(), Running { node, listen: wanted.listen.clone() });
+        Ok(Outcome::Started(plan?))
+    }
+
+    /// Ends all of them with Cease 6/2.
+    pub(crate) fn shutdown(&self, text: &str) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        thread::scope(|scope| {
+            for (_, node) in self.running() {
+                scope.spawn(move || node.shutdown(text, PATIENCE));
+            }
+        });
+    }
+
+    /// A panic elsewhere was reported there; the map is whole after every step.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells a speaker what to be, and lets it speak.
+fn tell(node: &Node, desired: &Desired) -> Result<Plan> {
+    node.with(|speaker, now| {
+        let plan = speaker.reconcile(now, desired).context("the speaker refuses this")?;
+        // What it originates it knows; nothing else has to be waited for.
+        speaker.release(now);
+        Ok(plan)
+    })
+}
+
+/// Ends instances for good, all at a time.
+fn end(unwanted: Vec<(String, Running)>) -> Vec<(String, Outcome)> {
+    thread::scope(|scope| {
+        let endings: Vec<_> = unwanted
+            .into_iter()
+            .map(|(name, running)| {
+                scope.spawn(move || {
+                    let plan = quiet(&running.node);
+                    running.node.shutdown("the instance is not wanted any more", PATIENCE);
+                    (name, Outcome::Ended(plan))
+                })
+            })
+            .collect();
+        endings.into_iter().filter_map(|ending| ending.join().ok()).collect()
+    })
+}
+
+/// Takes all neighbours and routes from a speaker: its sessions close with Cease 6/3.
+fn quiet(node: &Node) -> Plan {
+    node.with(|speaker, now| {
+        let Some(mut desired) = speaker.desired().cloned() else { return Plan::default() };
+        desired.neighbors.clear();
+        desired.originate.clear();
+        // Less of what was accepted is accepted.
+        speaker.reconcile(now, &desired).unwrap_or_default()
+    })
+}
