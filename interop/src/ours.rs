@@ -19,6 +19,7 @@ use peerage_core::{
     },
     wire::{Asn, Family, RouterId, attr::PathAttributes},
 };
+use peerage_linux::{Discovery, Found};
 use peerage_sockets::{Clock, Direct, seed};
 use peerage_tokio::Node;
 use tokio::runtime::Runtime;
@@ -41,6 +42,8 @@ pub fn accepting(asn: u32) -> Neighbor {
 /// A running Peerage.
 #[derive(Debug)]
 pub struct Ours {
+    // Before the node, which it tells.
+    discovery: Option<Discovery>,
     node: Node,
     // Declared after the node, which it runs.
     _runtime: Runtime,
@@ -79,6 +82,7 @@ impl Ours {
             IpAddr::V6(v6) => Ipv4Addr::new(10, 77, 6, v6.octets()[15]),
         };
         Ok(Self {
+            discovery: None,
             node,
             _runtime: runtime,
             address,
@@ -106,6 +110,23 @@ impl Ours {
         self.desired.neighbors.insert(key, neighbor);
         let faults = self.node.with(|speaker, now| speaker.reconcile(now, &self.desired));
         faults.map_err(|faults| anyhow::anyhow!("{faults}")).map(drop)
+    }
+
+    /// Looks for whoever is on the other end of interfaces, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// If the system does not let it.
+    pub fn discover(&mut self, interfaces: &[&str]) -> Result<()> {
+        let node = self.node.clone();
+        let discovery = Discovery::start(move |found| {
+            println!("{found:?}");
+            if let Found::Neighbor { interface, address } = found {
+                node.with(|speaker, now| speaker.handle_neighbor(now, &interface, address));
+            }
+        })?;
+        discovery.watch(interfaces.iter().map(ToString::to_string));
+        self.discovery = Some(discovery);
+        Ok(())
     }
 
     /// Something done to the speaker.

@@ -62,19 +62,23 @@ protocol static {{ ipv6 {{ table hops6; }}; route fd77::/64 via \"lo\"; }}
                 if *passive { "yes" } else { "no" },
             );
         }
-        if let Some(Unnumbered { interface, address, asn, .. }) = &config.unnumbered {
+        if let Some(Unnumbered { interface, address, asn, passive, .. }) = &config.unnumbered {
+            // It lets itself be found, but does not look.
             let _ = writeln!(
                 text,
-                "protocol bgp p0 {{
+                "protocol radv {{ interface \"{interface}\" {{ max ra interval 10; default lifetime 0; }}; }}
+protocol bgp p0 {{
   local as {};
   neighbor {address}%'{interface}' as {asn};
   direct;
+  passive {};
   connect delay time 1;
   connect retry time 1;
   error wait time 1, 2;
   ipv4 {{ extended next hop yes; import all; export all; }};
 }}",
                 config.asn,
+                if *passive { "yes" } else { "no" },
             );
         }
         ("bird.conf", text)

@@ -29,9 +29,12 @@ router bgp {asn}
 "
         );
         let mut names = Vec::new();
-        if let Some(Unnumbered { interface, .. }) = &config.unnumbered {
+        if let Some(Unnumbered { interface, passive, .. }) = &config.unnumbered {
             text.push_str(&format!(" neighbor {interface} interface remote-as external\n"));
             text.push_str(&format!(" neighbor {interface} timers connect 1\n"));
+            if *passive {
+                text.push_str(&format!(" neighbor {interface} passive\n"));
+            }
             names.push((interface.clone(), true));
         }
         for peer in &config.neighbors {

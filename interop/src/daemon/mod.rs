@@ -162,6 +162,8 @@ pub struct Unnumbered {
     pub address: Ipv6Addr,
     /// Its AS.
     pub asn: u32,
+    /// Whether the daemon only waits for it.
+    pub passive: bool,
 }
 
 impl Unnumbered {

@@ -1,13 +1,11 @@
-//! IPv4 routes over a link that has only link-local addresses (RFC 8950). Peerage knows its neighbour by the
-//! interface alone; the test tells it the address that is there. FRR does so, too, and learns Peerage's
-//! address from a router advertisement, which the test sends, for Peerage does not send any yet. GoBGP takes
-//! the address from the kernel's table of neighbours. BIRD has it in its configuration.
+//! IPv4 routes over a link that has only link-local addresses (RFC 8950), with nothing told to Peerage but the
+//! interface's name: it advertises itself there and finds the daemon by its advertisements (RFC 4861). FRR
+//! does the same. BIRD advertises itself and has our address in its configuration. GoBGP takes our address
+//! from the kernel's table of neighbours, into which our advertisement brings it, and only connects.
 
 use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     process::{Child, Command, Stdio},
-    thread::sleep,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -20,13 +18,12 @@ use peerage_interop::{
     namespace::{OURS, THEIRS, output, run as sh},
     wait,
 };
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::common::{OUR_AS, THEIR_AS, announce, ensure_path, net};
 
 pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
     name: "unnumbered",
-    about: "IPv4 over link-local addresses, unnumbered",
+    about: "IPv4 over link-local addresses that are found, either side connects",
     heavy: false,
     root: true,
     cannot,
@@ -41,6 +38,26 @@ fn cannot(kind: Kind) -> Option<&'static str> {
 /// Another network namespace, for as long as a process is in it.
 struct Namespace(Child);
 
+impl Namespace {
+    fn new() -> Result<Self> {
+        let there =
+            Self(Command::new("unshare").args(["--net", "--", "sleep", "600"]).stdin(Stdio::null()).spawn()?);
+        // unshare has not made it yet when it is spawned.
+        wait("the other namespace", || {
+            let own = std::fs::read_link("/proc/self/ns/net").ok()?;
+            (std::fs::read_link(format!("/proc/{}/ns/net", there.0.id())).ok()? != own).then_some(())
+        })?;
+        Ok(there)
+    }
+
+    /// Runs a command in it.
+    fn within(&self, line: &str) -> Result<String> {
+        let id = self.0.id().to_string();
+        let words = ["-t", &id, "-n", "--"].into_iter().chain(line.split_whitespace());
+        output(Command::new("nsenter").args(words))
+    }
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -48,28 +65,50 @@ impl Drop for Namespace {
     }
 }
 
+/// Who opens the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opens {
+    Ours,
+    Theirs,
+}
+
 fn run(kind: Kind) -> Result<()> {
-    let there = Namespace(
-        Command::new("unshare").args(["--net", "--", "sleep", "600"]).stdin(Stdio::null()).spawn()?,
-    );
+    let there = Namespace::new()?;
     let id = there.0.id().to_string();
-    let within = |line: &str| {
-        let words = ["-t", &id, "-n", "--"].into_iter().chain(line.split_whitespace());
-        output(Command::new("nsenter").args(words))
-    };
-    // unshare has not made it yet when it is spawned.
-    wait("the other namespace", || {
-        let own = std::fs::read_link("/proc/self/ns/net").ok()?;
-        (std::fs::read_link(format!("/proc/{id}/ns/net")).ok()? != own).then_some(())
-    })?;
     sh("ip", ["link", "add", "net0", "type", "veth", "peer", "name", "net1", "netns", &id])?;
     sh("ip", ["link", "set", "net0", "up"])?;
-    within("ip link set lo up")?;
-    within("ip link set net1 up")?;
-    let own = link_local(|| output(Command::new("ip").args(["-6", "-o", "address", "show", "dev", "net0"])))?;
-    let peer = link_local(|| within("ip -6 -o address show dev net1"))?;
+    there.within("ip link set lo up")?;
+    there.within("ip link set net1 up")?;
+    // GoBGP lets nobody know where it is.
+    let sides: &[Opens] = if kind == Kind::Gobgp { &[Opens::Theirs] } else { &[Opens::Ours, Opens::Theirs] };
+    for &side in sides {
+        session(kind, &there, side).with_context(|| format!("{side:?} opens"))?;
+    }
+    Ok(())
+}
 
+fn session(kind: Kind, there: &Namespace, opens: Opens) -> Result<()> {
+    let own = link_local(|| output(Command::new("ip").args(["-6", "-o", "address", "show", "dev", "net0"])))?;
+    let peer = link_local(|| there.within("ip -6 -o address show dev net1"))?;
     let (theirs, mine) = (net("198.18.1.0/24")?, net("198.18.2.0/24")?);
+
+    let listen = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 179);
+    let mut ours = Ours::start_listening(OUR_AS, OURS, listen)?;
+    let key = NeighborKey::Interface("net0".into());
+    let mut neighbor = accepting(THEIR_AS);
+    neighbor.asn = PeerAs::External;
+    neighbor.passive = opens == Opens::Theirs;
+    ours.configure(key.clone(), neighbor)?;
+    ours.discover(&["net0"])?;
+    if kind == Kind::Gobgp {
+        // It looks once, when it starts.
+        wait("the kernel to have the neighbour by its advertisement", || {
+            let text = there.within("ip -6 neighbor show dev net1").ok()?;
+            text.lines()
+                .any(|line| line.starts_with(&own.to_string()) && line.contains("lladdr"))
+                .then_some(())
+        })?;
+    }
     let config = Config {
         asn: THEIR_AS,
         address: THEIRS,
@@ -80,25 +119,19 @@ fn run(kind: Kind) -> Result<()> {
             process: there.0.id(),
             address: own,
             asn: OUR_AS,
+            passive: opens == Opens::Ours,
         }),
     };
-    let mac = std::fs::read_to_string("/sys/class/net/net0/address")?;
-    within(&format!("ip -6 neighbor replace {own} lladdr {} dev net1 nud reachable", mac.trim()))?;
     let daemon = Daemon::start(kind, config)?;
-    let listen = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 179);
-    let mut ours = Ours::start_listening(OUR_AS, OURS, listen)?;
-    let key = NeighborKey::Interface("net0".into());
-    let mut neighbor = accepting(THEIR_AS);
-    neighbor.asn = PeerAs::External;
-    ours.configure(key.clone(), neighbor)?;
-    ours.with(|speaker, now| speaker.handle_neighbor(now, "net0", Some(peer)));
-    let advertise = Advertiser::new(own)?;
-    wait("an unnumbered session", || {
-        advertise.send().ok()?;
-        sleep(Duration::from_millis(200));
-        ours.is_up(key.clone()).then_some(())
-    })
-    .with_context(|| format!("{:?}\n{}", ours.status(key.clone()), daemon.log()))?;
+    let status = ours.wait_up(key.clone()).with_context(|| daemon.log())?;
+    let session = status.session.context("a session")?;
+    let port = if opens == Opens::Ours { session.remote.port() } else { session.local.port() };
+    ensure!(port == 179, "{session:?}");
+    if kind != Kind::Gobgp {
+        wait("the daemon to be found by its advertisement", || {
+            (ours.status(key.clone()).ok()?.address == Some(IpAddr::V6(peer))).then_some(())
+        })?;
+    }
     ours.originate([mine], &PathAttributes::default());
     let path = ours.wait_route(theirs)?;
     ensure_path(&path, &[THEIR_AS], IpAddr::V6(peer))?;
@@ -114,29 +147,4 @@ fn link_local(mut show: impl FnMut() -> Result<String>) -> Result<Ipv6Addr> {
         let address = line.split_whitespace().find(|word| word.starts_with("fe80::"))?;
         address.split('/').next()?.parse().ok()
     })
-}
-
-/// Says on net0 that a router is there (RFC 4861 §4.2).
-struct Advertiser {
-    socket: Socket,
-    to: SocketAddr,
-}
-
-impl Advertiser {
-    fn new(own: Ipv6Addr) -> Result<Self> {
-        let index = std::fs::read_to_string("/sys/class/net/net0/ifindex")?.trim().parse()?;
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
-        socket.bind(&SocketAddr::from(SocketAddrV6::new(own, 0, 0, index)).into())?;
-        socket.set_multicast_if_v6(index)?;
-        socket.set_multicast_hops_v6(255)?;
-        let all_nodes = "ff02::1".parse()?;
-        Ok(Self { socket, to: SocketAddrV6::new(all_nodes, 0, 0, index).into() })
-    }
-
-    /// The kernel fills in the checksum.
-    fn send(&self) -> Result<()> {
-        let advertisement = [134, 0, 0, 0, 64, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0];
-        self.socket.send_to(&advertisement, &self.to.into())?;
-        Ok(())
-    }
 }

@@ -4,10 +4,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use ipnet::IpNet;
-use peerage_core::{
-    rib::{PathOrigin, Route},
-    wire::NextHop,
-};
+use peerage_core::rib::{PathOrigin, Route};
 
 use super::fabric::Machine;
 
@@ -50,7 +47,7 @@ pub(crate) enum Onward {
 impl From<&Route> for Way {
     fn from(route: &Route) -> Self {
         let to = route.best().map_or(Onward::NoBest, |best| {
-            match (&best.origin, best.next_hop.as_ref().map(NextHop::address)) {
+            match (&best.origin, best.next_hop.map(|next_hop| next_hop.address())) {
                 (PathOrigin::Peer { interface: Some(interface), .. }, Some(next_hop)) => {
                     Onward::Interface(interface.clone(), next_hop)
                 }
@@ -119,12 +116,7 @@ pub(crate) fn trace_text(
 }
 
 /// The machines on the way, and whether the packet arrives.
-fn walk(
-    machines: &[Machine],
-    start: usize,
-    to: &Pod,
-    lookup: Lookup<'_>,
-) -> (Vec<Hop>, bool) {
+fn walk(machines: &[Machine], start: usize, to: &Pod, lookup: Lookup<'_>) -> (Vec<Hop>, bool) {
     let mut hops = Vec::new();
     let (mut at, mut came_in) = (start, None::<String>);
     while hops.len() < MAX_HOPS {
@@ -165,12 +157,7 @@ enum Step {
 
 /// Connected subnets, then for a router its table, then static routes: a longer prefix wins where the
 /// table and the static routes both have one.
-fn next(
-    machine: &Machine,
-    index: usize,
-    to: IpAddr,
-    lookup: Lookup<'_>,
-) -> Step {
+fn next(machine: &Machine, index: usize, to: IpAddr, lookup: Lookup<'_>) -> Step {
     if let Some((interface, _)) = machine.connected(to) {
         return Step::Out(interface.to_owned(), "connected".into());
     }

@@ -29,9 +29,9 @@ pub(crate) fn load(path: &Path) -> Result<Result<Config, Vec<Fault>>> {
 
 /// What the configuration may say of a neighbour and this program cannot do.
 fn limits(key: &NeighborKey, neighbor: &Neighbor) -> impl Iterator<Item = &'static str> {
-    let interface = matches!(key, NeighborKey::Interface(_)) && !neighbor.shutdown;
-    let interface = interface.then_some(
-        "this router does not look for whoever is on the link: it waits for a connection from a link-local address on this interface, and makes none",
+    let interface = cfg!(not(target_os = "linux")) && matches!(key, NeighborKey::Interface(_));
+    let interface = (interface && !neighbor.shutdown).then_some(
+        "on this system nothing looks for whoever is on the link: it is waited for, and not connected to",
     );
     let guarded = is_guarded(neighbor).then_some(
         "this router cannot set `password` or check `ttl-security` on its sockets: no connection with this neighbour is made or accepted",

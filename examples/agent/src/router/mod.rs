@@ -8,11 +8,13 @@
 
 mod control;
 mod file;
+mod links;
 pub(crate) mod sockets;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, anyhow};
+use links::Links;
 use peerage_config::{Config, Fault, LogLevel};
 use peerage_core::{
     Speaker,
@@ -44,6 +46,7 @@ pub(crate) struct Router {
     log: Arc<Log>,
     listeners: Arc<Listeners>,
     sockets: Arc<Sockets>,
+    links: Links,
     file: PathBuf,
     /// What listens and answers, which only a restart changes.
     started: Started,
@@ -92,6 +95,7 @@ pub(crate) fn run(arguments: &RouterArgs) -> Result<ExitCode> {
     }
     log.say(LogLevel::Info, "ending: every session is closed with Cease 6/2");
     drop(server);
+    router.links.stop();
     router.node.shutdown("the router is shut down", PATIENCE);
     log.say(LogLevel::Info, "ended");
     log.flush();
@@ -106,6 +110,7 @@ impl Router {
         speaker.reconcile(Clock.now(), &desired).map_err(|faults| anyhow!("{faults}"))?;
         // What it originates it knows; nothing else has to be waited for.
         speaker.release(Clock.now());
+        let interfaces = links::interfaces(&desired);
         let sockets = Arc::new(Sockets::new(Arc::clone(&log), desired.neighbors));
         let setup = Arc::clone(&sockets);
         let node = Runtime::start(arguments.runtime)?.spawn_speaker(speaker, setup, &listen)?;
@@ -122,9 +127,11 @@ impl Router {
                 told.tell(news);
             }
         });
+        let links = Links::new(node.clone(), Arc::clone(&log));
+        links.watch(interfaces);
         let file = arguments.config.clone();
         let started = Started { listen, socket };
-        Ok(Self { node, log, listeners, sockets, file, started })
+        Ok(Self { node, log, listeners, sockets, links, file, started })
     }
 
     /// Answers on the control socket.
@@ -181,6 +188,9 @@ impl Router {
             }
             Ok::<_, Faults>(plan)
         });
+        if done.is_ok() {
+            self.links.watch(links::interfaces(&config.desired));
+        }
         match done {
             Ok(plan) if plan.is_empty() => self.log.tell(LogLevel::Info, "reload: nothing changes"),
             Ok(plan) => {

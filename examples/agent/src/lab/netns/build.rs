@@ -31,7 +31,8 @@ const FORWARDING: usize = 2;
 /// Makes everything. What can do without is left out and said.
 pub(super) fn build(run: &Path, plan: &Plan) -> Result<Vec<String>> {
     for folder in ["nodes", "pods"] {
-        fs::create_dir(run.join(folder)).with_context(|| format!("cannot make {}", run.join(folder).display()))?;
+        fs::create_dir(run.join(folder))
+            .with_context(|| format!("cannot make {}", run.join(folder).display()))?;
     }
     for space in &plan.spaces {
         space::make(&run.join(&space.file), run)?;
@@ -61,7 +62,10 @@ fn end(port: &Port, before: &str) -> String {
         let octets: Vec<String> = mac.iter().map(|octet| format!("{octet:02x}")).collect();
         text += &format!(" address {}", octets.join(":"));
     }
-    text + &format!(" netns {}", if port.space.contains('/') { port.space.clone() } else { format!("./{}", port.space) })
+    text + &format!(
+        " netns {}",
+        if port.space.contains('/') { port.space.clone() } else { format!("./{}", port.space) }
+    )
 }
 
 /// Tells `ip` several things; what it does not do is named.

@@ -90,7 +90,9 @@ fn session_text<'a>(session: &Session, look: &dyn Fn(&str) -> Option<&'a Look>) 
     let up = !states.is_empty() && states.iter().all(|state| state.ends_with(": Established"));
     match down {
         None if up => None,
-        None => Some(format!("session {a} (neighbor {a_key}) - {b} (neighbor {b_key}): {}", states.join(", "))),
+        None => {
+            Some(format!("session {a} (neighbor {a_key}) - {b} (neighbor {b_key}): {}", states.join(", ")))
+        }
         Some(why) => Some(format!("session {a} (neighbor {a_key}) - {b} (neighbor {b_key}): {why}")),
     }
 }

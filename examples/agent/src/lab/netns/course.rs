@@ -143,12 +143,14 @@ impl Course<'_> {
             let as_wanted = hops == wanted;
             if answered && as_wanted || Instant::now() >= deadline || self.stop.requested() {
                 _ = write!(out, "\n{}# {ping}\n{}# {trace}", from.name, from.name);
-                let ends = format!("pod {} ({}) to pod {} ({})", from.name, from.address, to.name, to.address);
+                let ends =
+                    format!("pod {} ({}) to pod {} ({})", from.name, from.address, to.name, to.address);
                 if !answered {
                     missing.push(format!("an answer to a ping from {ends}"));
                 }
                 if !as_wanted {
-                    let missed = format!("the way from {ends}: {}; by the tables {}", list(&hops), list(&wanted));
+                    let missed =
+                        format!("the way from {ends}: {}; by the tables {}", list(&hops), list(&wanted));
                     missing.push(missed);
                 }
                 break;
@@ -209,8 +211,9 @@ fn list(hops: &[Option<IpAddr>]) -> String {
 fn way(inside: &Inside, machine: usize, look: &Look, address: IpAddr) -> Option<Way> {
     let routes = look.table.get("routes")?.as_object()?;
     let routes = routes.iter().filter_map(|(prefix, paths)| Some((prefix.parse::<IpNet>().ok()?, paths)));
-    let (prefix, paths) =
-        routes.filter(|(prefix, _)| prefix.contains(&address)).max_by_key(|(prefix, _)| prefix.prefix_len())?;
+    let (prefix, paths) = routes
+        .filter(|(prefix, _)| prefix.contains(&address))
+        .max_by_key(|(prefix, _)| prefix.prefix_len())?;
     let best = paths.as_array()?.iter().find(|path| path.get("bestpath").is_some());
     let Some(best) = best else { return Some(Way { prefix, to: Onward::NoBest }) };
     let next_hop = best.pointer("/nexthops/0/ip")?.as_str()?.parse::<IpAddr>().ok()?;

@@ -69,13 +69,18 @@ impl Frr {
     pub(super) fn start(&self, router: &Router, space: &Path) -> Result<Daemons> {
         let dir = self.run.join("frr").join(&router.name);
         if dir.as_os_str().len() > 90 {
-            bail!("{} is too long for the sockets in it; set XDG_RUNTIME_DIR to a shorter path", dir.display());
+            bail!(
+                "{} is too long for the sockets in it; set XDG_RUNTIME_DIR to a shorter path",
+                dir.display()
+            );
         }
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         // In a container this would be the host's name; FRR tells it to neighbours.
         for file in ["zebra.conf", "bgpd.conf", "vtysh.conf"] {
-            let text = if file == "vtysh.conf" { String::new() } else { format!("hostname {}\n", router.name) };
-            fs::write(dir.join(file), text).with_context(|| format!("cannot write {}", dir.join(file).display()))?;
+            let text =
+                if file == "vtysh.conf" { String::new() } else { format!("hostname {}\n", router.name) };
+            fs::write(dir.join(file), text)
+                .with_context(|| format!("cannot write {}", dir.join(file).display()))?;
         }
         let mut daemons = Daemons { dir, children: Vec::new() };
         within(space, || {
@@ -121,7 +126,8 @@ impl Daemons {
     /// Starts a daemon in the calling thread's network namespace and waits until it answers.
     fn run(&mut self, frr: &Frr, name: &'static str, more: &[&str]) -> Result<()> {
         let file = |suffix: &str| self.dir.join(format!("{name}.{suffix}"));
-        let log = File::create(file("out")).with_context(|| format!("cannot make {}", file("out").display()))?;
+        let log =
+            File::create(file("out")).with_context(|| format!("cannot make {}", file("out").display()))?;
         let mut command = frr.command(&format!("frr/{name}"))?;
         // -S: it stays root's, for the lab's user may have no other; it is in namespaces of its own.
         command.arg("-S").arg("-f").arg(file("conf")).arg("-i").arg(file("pid"));

@@ -72,7 +72,12 @@ pub(super) fn run(arguments: &LabArgs, run: &Path) -> Result<ExitCode> {
     for notice in build(run, &plan)? {
         progress.say(&notice);
     }
-    progress.say(&format!("{}: {} network namespaces, {} veths", lab.name, plan.spaces.len(), plan.links.len()));
+    progress.say(&format!(
+        "{}: {} network namespaces, {} veths",
+        lab.name,
+        plan.spaces.len(),
+        plan.links.len()
+    ));
     let deadline = Instant::now() + arguments.timeout;
     let inside = Arc::new(Inside::start(lab, run, arguments)?);
     progress.say(&format!("{} {} configured", inside.lab.routers.len(), inside.routers.kind()));
@@ -108,7 +113,8 @@ impl Inside {
         let machines = world::machines(&lab)?;
         let cluster = std::mem::take(&mut lab.snapshot);
         let routers = Routers::start(&lab, run, arguments)?;
-        let agents = lab.bgp_enabled.then(|| Agents::start(&lab, &cluster, run, arguments.runtime)).transpose()?;
+        let agents =
+            lab.bgp_enabled.then(|| Agents::start(&lab, &cluster, run, arguments.runtime)).transpose()?;
         Ok(Self { lab, machines, run: run.to_owned(), routers, agents, cluster: Mutex::new(cluster) })
     }
 

@@ -48,7 +48,17 @@ pub(super) fn run(arguments: &LabArgs) -> Result<ExitCode> {
     check(arguments.routers)?;
     let run = RunDir::make()?;
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--pid", "--mount", "--fork", "--kill-child"]);
+    command.args([
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "unshare",
+        "--net",
+        "--pid",
+        "--mount",
+        "--fork",
+        "--kill-child",
+    ]);
     command.arg("--").arg(std::env::current_exe().context("cannot find this program's own file")?);
     let own: Vec<OsString> = std::env::args_os().skip(1).collect();
     command.args(own).arg("--within").arg(run.path());

@@ -20,9 +20,14 @@ pub(super) fn ping(directory: &Path, space: &Path, to: IpAddr) -> Result<(String
 }
 
 /// A traceroute: what it printed, and who answered at each hop.
-pub(super) fn traceroute(directory: &Path, space: &Path, to: IpAddr) -> Result<(String, Vec<Option<IpAddr>>)> {
+pub(super) fn traceroute(
+    directory: &Path,
+    space: &Path,
+    to: IpAddr,
+) -> Result<(String, Vec<Option<IpAddr>>)> {
     let words = ["-n", "-q", "1", "-w", "1"];
-    let output = within(space, || run(program("traceroute", directory)?.args(words).arg(to.to_string()), ""))?;
+    let output =
+        within(space, || run(program("traceroute", directory)?.args(words).arg(to.to_string()), ""))?;
     if !output.status.success() {
         bail!("traceroute {to}: {}: {}", output.status, said(&output));
     }

@@ -151,7 +151,8 @@ impl Plan {
         let mut defaults = Vec::new();
         let mut ports = 0;
         for host in &hosts.0 {
-            let mut at_eth0 = host.connected.iter().filter(|attached| attached.interface == "eth0").peekable();
+            let mut at_eth0 =
+                host.connected.iter().filter(|attached| attached.interface == "eth0").peekable();
             if at_eth0.peek().is_none() {
                 continue;
             }
@@ -161,7 +162,8 @@ impl Plan {
             }
             let interface = format!("port{ports}");
             ports += 1;
-            self.links.push(Veth { a: inner(&node_file(host.name), "eth0"), b: inner(MANAGEMENT, &interface) });
+            self.links
+                .push(Veth { a: inner(&node_file(host.name), "eth0"), b: inner(MANAGEMENT, &interface) });
             self.ip(MANAGEMENT, &["link", "set", &interface, "master", BRIDGE]);
             let mut own_default = host.routes.iter().any(|route| route.prefix.prefix_len() == 0);
             for attached in at_eth0 {
@@ -321,8 +323,13 @@ fn rule(rule: &Masquerade) -> Result<(&'static str, Vec<String>)> {
 /// A name that is a word of a command and a file's: nothing in it could be taken for something else.
 fn plain(name: &str, longest: usize) -> Result<&str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.len() > longest || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(fits) {
-        bail!("{name:?} cannot be the name of a namespace, device or file: expected up to {longest} letters, digits, `-`, `_` and `.`");
+    if name.len() > longest
+        || !name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        || !name.chars().all(fits)
+    {
+        bail!(
+            "{name:?} cannot be the name of a namespace, device or file: expected up to {longest} letters, digits, `-`, `_` and `.`"
+        );
     }
     Ok(name)
 }

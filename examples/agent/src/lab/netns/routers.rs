@@ -130,6 +130,9 @@ fn question(router: &Router, what: &What, format: Format, family: FamilyName) ->
         (What::Routes, Format::Text) => format!("show bgp {asked} wide"),
         (What::Summary, Format::Json) => format!("show bgp {asked} unicast summary json"),
         (What::Routes, Format::Json) => format!("show bgp {asked} unicast json"),
+        (What::Faults, _) => {
+            bail!("{} is a router; faults are an agent's: say --node with a node", router.name)
+        }
         (What::Neighbor { neighbor: None }, _) => format!("show bgp neighbors{json}"),
         (What::Neighbor { neighbor: Some(name) }, _) => {
             let mut known = router.desired.neighbors.keys().map(ToString::to_string);
@@ -154,7 +157,9 @@ fn all<T: Send>(lab: &Lab, start: impl Fn(&Router) -> Result<T> + Sync) -> Resul
         let started: Vec<_> = lab
             .routers
             .iter()
-            .map(|router| scope.spawn(|| start(router).with_context(|| format!("cannot start {}", router.name))))
+            .map(|router| {
+                scope.spawn(|| start(router).with_context(|| format!("cannot start {}", router.name)))
+            })
             .collect();
         started
             .into_iter()
