@@ -74,7 +74,9 @@ impl Frr {
                 dir.display()
             );
         }
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        // The daemons change to a user of their own.
+        let owned = ["-d", "-m", "0755", "-o", "frr", "-g", "frr"];
+        output(program("install", &self.run)?.args(owned).arg(&dir))?;
         // In a container this would be the host's name; FRR tells it to neighbours.
         for file in ["zebra.conf", "bgpd.conf", "vtysh.conf"] {
             let text =
@@ -129,8 +131,7 @@ impl Daemons {
         let log =
             File::create(file("out")).with_context(|| format!("cannot make {}", file("out").display()))?;
         let mut command = frr.command(&format!("frr/{name}"))?;
-        // -S: it stays root's, for the lab's user may have no other; it is in namespaces of its own.
-        command.arg("-S").arg("-f").arg(file("conf")).arg("-i").arg(file("pid"));
+        command.arg("-f").arg(file("conf")).arg("-i").arg(file("pid"));
         command.arg("-z").arg(self.dir.join("zserv.api")).arg("--vty_socket").arg(&self.dir);
         command.args(["-A", "127.0.0.1", "-P", "0", "--log-level", "informational"]).args(more);
         let mut target = std::ffi::OsString::from("file:");
