@@ -58,7 +58,7 @@ fn all(behaviours: &[Behaviour], arguments: &[String]) -> Result<()> {
     }
     let mut missing = Vec::new();
     if has("--install")
-        && let Err(error) = install::install()
+        && let Err(error) = install::install(programs())
     {
         missing.push(format!("{error:#}"));
     }
@@ -101,6 +101,12 @@ fn document(behaviours: &[Behaviour], complete: bool) -> Result<()> {
         bail!("docs/interop.md says something else: PEERAGE_INTEROP_WRITE=1 writes it anew");
     }
     Ok(())
+}
+
+/// Every program that cells run, with its package.
+fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of = |kind: Kind| kind.programs().iter().map(move |program| (*program, kind.package()));
+    Kind::ALL.into_iter().flat_map(of).chain([("ip", "iproute2")])
 }
 
 type Cell<'a> = (&'a Behaviour, Kind);

@@ -70,7 +70,9 @@ fn show(
 fn change(inside: &Inside, stop: &Stop, files: &[File], delete: bool) -> Result<Response> {
     let mut cluster = inside.cluster.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut output, mut faults) = edit(&mut cluster, files, delete);
-    faults.extend(plan(&cluster).faults);
+    // What is wrong with objects by themselves was said when they were read.
+    let known = cluster.faults();
+    faults.extend(plan(&cluster).faults.into_iter().filter(|fault| !known.contains(fault)));
     let missing = match &inside.agents {
         Some(agents) => {
             agents.apply(&cluster)?;

@@ -9,6 +9,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -30,8 +31,10 @@ const BUILT_IN: [&str; 4] = ["/var/tmp", "/etc/frr", "/run/frr", "/var/log/frr"]
 #[derive(Debug)]
 pub(super) struct Frr {
     run: PathBuf,
-    /// Holds the mount namespace.
+    /// The file of its mount namespace.
     mounts: PathBuf,
+    /// The process that holds it.
+    holder: Mutex<Child>,
 }
 
 /// FRR as one router.
@@ -44,15 +47,35 @@ pub(super) struct Daemons {
 impl Frr {
     /// Makes the place where FRR runs.
     pub(super) fn prepare(run: &Path) -> Result<Self> {
-        let frr = Self { run: run.to_owned(), mounts: run.join("frr-mounts") };
-        File::create_new(&frr.mounts).with_context(|| format!("cannot make {}", frr.mounts.display()))?;
-        let mut option = std::ffi::OsString::from("--mount=");
-        option.push(&frr.mounts);
-        output(program("unshare", run)?.arg(option).args(["--", "true"]))?;
+        // A process holds it: kernels refuse at random to mount a mount namespace's file (since 6.18 their
+        // numbers, which have to grow, do not).
+        let holder = program("unshare", run)?
+            .args(["--mount", "--", "sleep", "infinity"])
+            .spawn()
+            .context("cannot run unshare")?;
+        let mounts = PathBuf::from(format!("/proc/{}/ns/mnt", holder.id()));
+        let frr = Self { run: run.to_owned(), mounts, holder: Mutex::new(holder) };
+        let own = fs::read_link("/proc/self/ns/mnt").context("cannot read /proc/self/ns/mnt")?;
+        let deadline = Instant::now() + PATIENCE;
+        while fs::read_link(&frr.mounts).is_ok_and(|there| there == own) {
+            if Instant::now() >= deadline {
+                bail!("unshare makes no mount namespace");
+            }
+            thread::sleep(STEP);
+        }
         for folder in BUILT_IN.into_iter().filter(|folder| Path::new(folder).is_dir()) {
             output(frr.command("mount")?.args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", folder]))?;
         }
         Ok(frr)
+    }
+
+    /// That its place is still there.
+    pub(super) fn check(&self) -> Result<()> {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        match holder.try_wait()? {
+            Some(status) => bail!("what holds FRR's mount namespace ended: {status}"),
+            None => Ok(()),
+        }
     }
 
     /// A program in FRR's mount namespace.

@@ -333,3 +333,6 @@ fn plain(name: &str, longest: usize) -> Result<&str> {
     }
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests;

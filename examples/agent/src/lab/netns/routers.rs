@@ -67,7 +67,10 @@ impl Routers {
     /// That every process lives.
     pub(super) fn check(&self) -> Result<()> {
         match self {
-            Self::Frr(_, daemons) => daemons.iter().try_for_each(|daemons| lock(daemons).check()),
+            Self::Frr(frr, daemons) => {
+                frr.check()?;
+                daemons.iter().try_for_each(|daemons| lock(daemons).check())
+            }
             Self::Peerage(peers) => peers.iter().try_for_each(|peer| lock(peer).check()),
         }
     }
