@@ -23,6 +23,10 @@ pub(super) trait Address: Copy + Eq + Ord + Default + core::fmt::Debug + core::h
     const FAMILY: Family;
     fn to_net(self, len: u8) -> Option<IpNet>;
     fn from_net(net: IpNet) -> Option<(Self, u8)>;
+    /// The first `len` bits, as a number.
+    fn leading(self, len: u8) -> Self;
+    /// The lowest bits, as many as there is room for.
+    fn low(self) -> u8;
     fn write(self, len: u8, out: &mut Vec<u8>);
     /// Calls `each` for every prefix of a field; `false`: the field is malformed.
     fn for_each(field: &[u8], each: impl FnMut((Self, u8))) -> bool;
@@ -41,6 +45,16 @@ impl Address for u32 {
             IpNet::V4(net) => Some((Self::from(net.network()), net.prefix_len())),
             IpNet::V6(_) => None,
         }
+    }
+
+    #[inline]
+    fn leading(self, len: u8) -> Self {
+        self.checked_shr(Self::BITS.saturating_sub(len.into())).unwrap_or(0)
+    }
+
+    #[inline]
+    fn low(self) -> u8 {
+        self as u8
     }
 
     #[inline]
@@ -88,6 +102,16 @@ impl Address for V6 {
             IpNet::V6(net) => Some((Self::from_bits(u128::from(net.network())), net.prefix_len())),
             IpNet::V4(_) => None,
         }
+    }
+
+    #[inline]
+    fn leading(self, len: u8) -> Self {
+        Self::from_bits(self.bits().checked_shr(u128::BITS.saturating_sub(len.into())).unwrap_or(0))
+    }
+
+    #[inline]
+    fn low(self) -> u8 {
+        self.0[3] as u8
     }
 
     #[inline]
@@ -182,10 +206,33 @@ struct Indexed {
     id: u32,
 }
 
-/// hashbrown looks at the lowest and the highest of 64 bits: both must depend on all 32.
+/// Where the index has a prefix.
+#[derive(Clone, Copy)]
+struct Place {
+    shard: usize,
+    hash: u32,
+}
+
+impl Place {
+    /// Prefixes come in runs of neighbours, and what a probe costs is the memory that it waits for. So the
+    /// prefixes of four lengths within the shortest of them, up to fifteen, have one place, where they stand
+    /// side by side, and each a tag of its own. It is never more than these fifteen, whatever a peer
+    /// announces, for the seed is secret.
+    #[inline]
+    fn new<A: Address>(hasher: &FixedState, address: A, len: u8) -> Self {
+        // The lengths 21 to 24 are in the block of their /21, and so on.
+        let depth = len.wrapping_sub(1) % 4;
+        let top = len.saturating_sub(depth);
+        let sibling = 1 << depth | (address.leading(len).low() & ((1 << depth) - 1));
+        let hash = hasher.hash_one((address.leading(top), top));
+        Self { shard: (hash >> 40) as usize % SHARDS, hash: hash as u32 ^ u32::from(sibling) << 28 }
+    }
+}
+
+/// hashbrown takes the place from the lowest bits and the tag from the seven highest.
 #[inline]
 fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    u64::from(hash) << 32 | u64::from(hash & 0x0FFF_FFFF)
 }
 
 /// The prefixes of one address family.
@@ -212,38 +259,26 @@ impl<A: Address> Table<A> {
         }
     }
 
-    #[inline]
-    fn hash(&self, address: A, len: u8) -> (u32, usize) {
-        let hash = self.hasher.hash_one((address, len));
-        (hash as u32, (hash >> 40) as usize % SHARDS)
-    }
-
     /// The id of a prefix.
     #[inline]
     pub(super) fn find(&self, address: A, len: u8) -> Option<u32> {
-        let (hash, shard) = self.hash(address, len);
+        let Place { shard, hash } = Place::new(&self.hasher, address, len);
         self.index
             .get(shard)?
-            .find(spread(hash), |entry| entry.hash == hash && self.is(entry.id, address, len))
+            .find(spread(hash), |entry| {
+                entry.hash == hash && self.destinations.get(entry.id).is_some_and(|it| it.is(address, len))
+            })
             .map(|entry| entry.id)
-    }
-
-    #[inline]
-    fn is(&self, id: u32, address: A, len: u8) -> bool {
-        self.destinations.get(id).is_some_and(|it| it.address == address && it.len == len)
     }
 
     /// The id of a prefix, new where it has none. `None`: there are too many.
     #[inline]
     pub(super) fn find_or_insert(&mut self, address: A, len: u8) -> Option<u32> {
-        let (hash, shard) = self.hash(address, len);
+        let Place { shard, hash } = Place::new(&self.hasher, address, len);
         let destinations = &mut self.destinations;
         let entry = self.index.get_mut(shard)?.entry(
             spread(hash),
-            |entry| {
-                entry.hash == hash
-                    && destinations.get(entry.id).is_some_and(|it| it.address == address && it.len == len)
-            },
+            |entry| entry.hash == hash && destinations.get(entry.id).is_some_and(|it| it.is(address, len)),
             |entry| spread(entry.hash),
         );
         match entry {
@@ -272,7 +307,7 @@ impl<A: Address> Table<A> {
         }
         it.flags = 0;
         let (address, len) = (it.address, it.len);
-        let (hash, shard) = self.hash(address, len);
+        let Place { shard, hash } = Place::new(&self.hasher, address, len);
         if let Some(Ok(entry)) =
             self.index.get_mut(shard).map(|shard| shard.find_entry(spread(hash), |entry| entry.id == id))
         {
@@ -529,6 +564,13 @@ impl<A: Address> Table<A> {
     /// Ids in use: prefixes with a path, and those whose withdrawal somebody is still owed.
     pub(super) fn ids(&self) -> usize {
         self.destinations.in_use()
+    }
+}
+
+impl<A: Address> Destination<A> {
+    #[inline]
+    fn is(&self, address: A, len: u8) -> bool {
+        self.address == address && self.len == len
     }
 }
 

@@ -107,6 +107,7 @@ macro_rules! conformance {
             stopping_says_so_and_leaves_nothing_open,
             stopping_says_so_to_a_peer_that_keeps_talking,
             two_ends_that_both_connect_find_each_other_again,
+            two_ends_that_connect_at_once_have_one_session,
             what_is_not_bgp_is_told_so,
         }
     };

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use peerage_core::wire::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::bed::{PATIENCE, asn, host, identifier};
+use crate::bed::{PATIENCE, asn, host, identifier, wait};
 
 /// What a raw peer reads.
 #[derive(Debug)]
@@ -55,6 +55,14 @@ impl RawPeer {
         Self { number, stream: socket.into(), pending: Vec::new() }
     }
 
+    /// Takes the connection that the node opens to `listener`.
+    pub(crate) fn accept(number: u8, listener: &TcpListener) -> Self {
+        listener.set_nonblocking(true).expect("it is a socket");
+        let (stream, _) = wait("the node to connect", || listener.accept().ok());
+        stream.set_nonblocking(false).expect("it is a socket");
+        Self { number, stream, pending: Vec::new() }
+    }
+
     pub(crate) fn local(&self) -> SocketAddr {
         self.stream.local_addr().expect("it is connected")
     }
@@ -63,8 +71,8 @@ impl RawPeer {
         self.stream.write_all(bytes).expect("the node reads");
     }
 
-    /// Sends an OPEN, reads one, and exchanges KEEPALIVEs.
-    pub(crate) fn handshake(&mut self, hold_time: u16) {
+    /// Sends an OPEN.
+    pub(crate) fn open(&mut self, hold_time: u16) {
         let mut open = Vec::new();
         Open {
             my_as: asn(self.number).as_u16_or_trans(),
@@ -77,15 +85,28 @@ impl RawPeer {
         }
         .encode(&mut open);
         self.send(&open);
+    }
+
+    pub(crate) fn expect_open(&mut self) {
         match self.next() {
             Message::Open => {}
             other => panic!("expected an OPEN: {other:?}"),
         }
-        self.send(&wire::KEEPALIVE);
+    }
+
+    pub(crate) fn expect_keepalive(&mut self) {
         match self.next() {
             Message::Keepalive => {}
             other => panic!("expected a KEEPALIVE: {other:?}"),
         }
+    }
+
+    /// Sends an OPEN, reads one, and exchanges KEEPALIVEs.
+    pub(crate) fn handshake(&mut self, hold_time: u16) {
+        self.open(hold_time);
+        self.expect_open();
+        self.send(&wire::KEEPALIVE);
+        self.expect_keepalive();
     }
 
     /// The next message.
