@@ -35,7 +35,7 @@ pub(crate) trait Home {
     fn sockets(&self, name: &str) -> Arc<dyn SocketSetup>;
 
     /// One runs, and is not told yet what to be: the time for an event sink.
-    fn started(&self, name: &str, node: &Node);
+    fn started(&self, name: &str, wanted: &Wanted, node: &Node);
 
     /// One is about to be told what to be.
     fn telling(&self, name: &str, desired: &Desired) {
@@ -46,7 +46,7 @@ pub(crate) trait Home {
 /// What became of an instance.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It runs now, and did not before.
+    /// It runs now, and did not before; or it runs anew.
     Started(Plan),
     /// It goes on, with these changes.
     Changed(Plan),
@@ -118,7 +118,7 @@ impl Instances {
         }
         // Where it listens only a new one can change. That it can listen there is known first.
         let node = self.runtime.spawn(home.sockets(name), &wanted.listen)?;
-        home.started(name, &node);
+        home.started(name, wanted, &node);
         if let Some(known) = known {
             known.node.shutdown("the local port changes", PATIENCE);
         }

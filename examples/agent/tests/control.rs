@@ -112,6 +112,9 @@ fn a_policy_goes_and_comes_back() {
         assert_eq!(neighbor["10.0.3.2"]["lastReset"]["subcode"], 3);
         assert!(tor1.stdout.contains("Connections established 1; dropped 1"), "{tor1}");
 
+        let gone = up.ask(&["show", "summary", "--node", "worker3"]);
+        assert!(gone.code == 1 && gone.stderr.contains("worker3 runs no BGP instance"), "{gone}");
+
         let again = up.ask(&["delete", "-f", policy.to_str().unwrap()]);
         assert_eq!(again.code, 1, "{again}");
         assert!(again.stderr.contains("is not there"), "{again}");
@@ -119,6 +122,10 @@ fn a_policy_goes_and_comes_back() {
         let applied = up.ask(&["apply", "-f", policy.to_str().unwrap()]);
         assert_eq!(applied.code, 0, "{applied}");
         assert_eq!(up.routes(), 12);
+        let faults = up.json(&["show", "faults"]);
+        assert_eq!(faults["node"], "bgp-cplane-demo");
+        let pods = &faults["faults"][0];
+        assert!(pods["severity"] == "notice" && pods["object"] == "Pod (v1)", "{faults}");
 
         stop(&mut up);
     }

@@ -4,76 +4,18 @@ mod tool;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpListener,
+    io::{Read as _, Write as _},
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
-use tool::Run;
+use tool::{Process, Run, port};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A port that is free on 127.0.0.1, and so most likely on its neighbours.
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A process and the lines of one of its streams; killed if the test fails.
-struct Process {
-    child: Child,
-    said: mpsc::Receiver<String>,
-    heard: Vec<String>,
-}
-
-impl Process {
-    fn start(command: &mut Command, stderr: bool) -> Self {
-        let (out, err) =
-            if stderr { (Stdio::null(), Stdio::piped()) } else { (Stdio::piped(), Stdio::null()) };
-        let mut child = command.stdout(out).stderr(err).spawn().unwrap();
-        let (say, said) = mpsc::channel();
-        fn lines(stream: impl std::io::Read + Send + 'static, say: mpsc::Sender<String>) {
-            let lines = BufReader::new(stream).lines().map_while(Result::ok);
-            thread::spawn(move || lines.for_each(|line| _ = say.send(line)));
-        }
-        match (child.stdout.take(), child.stderr.take()) {
-            (Some(stdout), _) => lines(stdout, say),
-            (_, Some(stderr)) => lines(stderr, say),
-            _ => {}
-        }
-        Self { child, said, heard: Vec::new() }
-    }
-
-    /// Waits for a line that is not heard yet and has all these parts.
-    fn hears(&mut self, parts: &[&str]) -> String {
-        let end = Instant::now() + PATIENCE;
-        while let Ok(line) = self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.heard.push(line.clone());
-            if parts.iter().all(|part| line.contains(part)) {
-                return line;
-            }
-        }
-        panic!("{parts:?} was not said:\n{}", self.heard.join("\n"));
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
 
 /// A router that runs.
 struct Router {

@@ -128,3 +128,83 @@ fn regular(found: &fs::Metadata) -> io::Result<()> {
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("is {what}, and not opened: expected a file")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::{fs::symlink, net::UnixListener},
+        process::Command,
+    };
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let paths = manifests(folder).unwrap();
+        paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn only_manifests_and_no_hidden_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["b.yml", "a.yaml", "c.json", ".d.yaml", "..e.yaml", "f.txt", "yaml", ".yaml", "g.yaml~"]
+        {
+            fs::write(at(name), "").unwrap();
+        }
+        fs::create_dir(at("h.yaml")).unwrap();
+        fs::create_dir(at("..2026")).unwrap();
+        fs::write(at("..2026").join("a.yaml"), "").unwrap();
+        symlink("..2026", at("..data")).unwrap();
+        symlink("..data/a.yaml", at("i.yaml")).unwrap();
+        symlink("nowhere", at("j.yaml")).unwrap();
+        assert_eq!(names(folder.path()), ["a.yaml", "b.yml", "c.json", "i.yaml", "j.yaml"]);
+        assert!(manifests(&at("a.yaml")).unwrap_err().contains("expected a directory"));
+        assert!(manifests(&at("none")).unwrap_err().contains("make it"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        symlink("/dev/zero", at("device")).unwrap();
+        symlink("nowhere", at("link")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        // A file that nobody can read, root neither.
+        symlink("/proc/self/mem", at("broken")).unwrap();
+        fs::write(at("binary"), b"a: \xe4").unwrap();
+        for (name, why) in [
+            ("fifo", "is a FIFO"),
+            ("socket", "is a socket"),
+            ("device", "is a device"),
+            ("link", "is a link to nothing"),
+            ("loop", "cannot be read: "),
+            ("broken", "cannot be read: "),
+            ("binary", "not UTF-8 from octet 3 on"),
+            (".", "is a directory"),
+        ] {
+            let found = read(&at(name), &mut MAX_ALL.clone()).unwrap_err();
+            assert!(found.starts_with(why), "{name}: {found}");
+        }
+    }
+
+    #[test]
+    fn files_are_bounded_alone_and_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        fs::write(&path, vec![b' '; usize::try_from(MAX_FILE).unwrap()]).unwrap();
+        let mut left = MAX_FILE + 5;
+        assert_eq!(read(&path, &mut left).unwrap().len() as u64, MAX_FILE);
+        assert_eq!(left, 5);
+        assert!(read(&path, &mut left).unwrap_err().contains("have more than 64 MiB"));
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, &mut left).unwrap(), "12345", "what fits is read");
+        fs::write(&path, vec![b' '; usize::try_from(MAX_FILE + 1).unwrap()]).unwrap();
+        assert!(read(&path, &mut MAX_ALL.clone()).unwrap_err().contains("larger than 4 MiB"));
+        for number in 0..MAX_FILES {
+            fs::write(folder.path().join(format!("{number}.yaml")), "").unwrap();
+        }
+        assert!(manifests(folder.path()).unwrap_err().contains("more than 10000 manifests"));
+    }
+}

@@ -156,8 +156,7 @@ impl Agent {
         let lines = self.lock_faults().replace(all, &found.files);
         let quiet = lines.is_empty();
         lines.iter().for_each(|(level, text)| self.log.say(*level, text));
-        let said =
-            outcomes.iter().filter(|(name, outcome)| self.say(name, outcome, wanted.get(name))).count();
+        let said = outcomes.iter().filter(|(name, outcome)| self.say(name, outcome)).count();
         if std::mem::take(&mut found.asked) && quiet && said == 0 {
             self.log.say(LogLevel::Info, "looked again: nothing changes");
         }
@@ -171,23 +170,11 @@ impl Agent {
     }
 
     /// Says what became of an instance; whether that is anything.
-    fn say(&self, name: &str, outcome: &Outcome, wanted: Option<&Wanted>) -> bool {
+    fn say(&self, name: &str, outcome: &Outcome) -> bool {
         let tell = |text: &str| self.log.say(LogLevel::Info, &format!("instance {name}: {text}"));
         match outcome {
-            Outcome::Started(_) => {
-                let Some(Wanted { desired, listen }) = wanted else { return false };
-                tell(&format!(
-                    "starts: AS {}, router id {}, {}, {}, {}",
-                    desired.asn,
-                    desired.router_id,
-                    count(desired.neighbors.len(), "neighbor"),
-                    count(desired.originate.len(), "route"),
-                    listen.first().map_or_else(
-                        || "it does not listen".to_owned(),
-                        |address| format!("listening on port {}", address.port())
-                    ),
-                ));
-            }
+            // That was said before its sessions came up.
+            Outcome::Started(_) => {}
             Outcome::Changed(plan) if plan.is_empty() => return false,
             Outcome::Changed(plan) => {
                 let cost = plan::cost_name(plan.cost());
@@ -207,7 +194,13 @@ impl Agent {
     /// Drops what belonged to instances that are not there any more.
     fn forget(&self) {
         let running: BTreeSet<String> = self.instances.running().into_iter().map(|(name, _)| name).collect();
-        self.lock_parts().retain(|name, _| running.contains(name));
+        self.lock_parts().retain(|name, part| {
+            let runs = running.contains(name);
+            if !runs {
+                part.listeners.end("the instance has ended");
+            }
+            runs
+        });
     }
 
     fn lock_parts(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
@@ -226,11 +219,26 @@ impl Home for HomeOf {
     fn sockets(&self, name: &str) -> Arc<dyn SocketSetup> {
         let sockets = Arc::new(Sockets::new(Arc::clone(&self.0.log), BTreeMap::new()));
         let part = Part { sockets: Arc::clone(&sockets), listeners: Arc::default() };
-        self.0.lock_parts().insert(name.to_owned(), part);
+        if let Some(old) = self.0.lock_parts().insert(name.to_owned(), part) {
+            old.listeners.end("the instance starts anew");
+        }
         sockets
     }
 
-    fn started(&self, name: &str, node: &Node) {
+    fn started(&self, name: &str, wanted: &Wanted, node: &Node) {
+        let Wanted { desired, listen } = wanted;
+        let listens = match listen.first() {
+            Some(address) => format!("listening on port {}", address.port()),
+            None => "it does not listen".to_owned(),
+        };
+        let text = format!(
+            "instance {name}: starts: AS {}, router id {}, {}, {}, {listens}",
+            desired.asn,
+            desired.router_id,
+            count(desired.neighbors.len(), "neighbor"),
+            count(desired.originate.len(), "route"),
+        );
+        self.0.log.say(LogLevel::Info, &text);
         let log = Arc::clone(&self.0.log);
         let listeners =
             self.0.lock_parts().get(name).map(|part| Arc::clone(&part.listeners)).unwrap_or_default();

@@ -54,6 +54,12 @@ impl Listeners {
         }
     }
 
+    /// Tells everyone why there will be no more, and lets them go.
+    pub(crate) fn end(&self, text: &str) {
+        self.tell(News::end(text));
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// One more; `None`: there are enough.
     fn join(&self) -> Option<Receiver<Arc<News>>> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +125,12 @@ impl Listener {
         loop {
             loop {
                 match self.news.try_recv() {
-                    Ok(news) => self.write(stream, &[(*news).clone()])?,
+                    Ok(news) => {
+                        self.write(stream, &[(*news).clone()])?;
+                        if news.last {
+                            return Ok(());
+                        }
+                    }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return self.drop_slow(stream),
                 }

@@ -31,12 +31,20 @@ pub(crate) struct News {
     /// For programs.
     json: Value,
     time: SystemTime,
+    /// Whether nothing comes after it.
+    pub(crate) last: bool,
 }
 
 impl News {
     /// Something that happened just now.
     pub(crate) fn new(level: LogLevel, text: String, json: Value) -> Self {
-        Self { level, text, json, time: SystemTime::now() }
+        Self { level, text, json, time: SystemTime::now(), last: false }
+    }
+
+    /// There is nothing more to tell, and why.
+    pub(crate) fn end(text: &str) -> Self {
+        let json = json!({ "event": "end", "reason": text });
+        Self { last: true, ..Self::new(LogLevel::Info, text.into(), json) }
     }
 
     /// A best route is another one; `None`: there is none any more.

@@ -31,7 +31,7 @@ pub(super) const DEFAULT_NODE: &str = "router0";
 pub(crate) fn answer(world: &World, stop: &Stop, request: Request) -> Response {
     let result = match request {
         Request::Show { show: What::Faults, format, .. } => {
-            show::faults(DEFAULT_NODE, &plan(&world.cluster()).faults, format).map(Response::done)
+            show::faults(&world.lab.name, &plan(&world.cluster()).faults, format).map(Response::done)
         }
         Request::Show { show, node, format, family } => {
             self::show(world, &show, node.as_deref(), format, family).map(Response::done)
@@ -65,7 +65,7 @@ fn show(
 /// no other from being changed.
 fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Response> {
     let (mut output, mut faults) = edit(&mut world.cluster(), files, delete);
-    let (changes, compiled) = world.apply()?;
+    let (changes, compiled) = world.apply();
     faults.extend(compiled);
     changes.iter().for_each(|change| output.push_str(&change_text(change)));
     if let Err(missing) = converge::wait(world, Instant::now() + SETTLE, stop) {

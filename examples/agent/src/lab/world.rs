@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,8 +14,9 @@ use peerage_core::{
     speaker::{Desired, DownReason, Event, Plan},
     wire::Family,
 };
-use peerage_kubernetes::{Fault, Snapshot, compile};
+use peerage_kubernetes::{Compiled, Fault, Severity, Snapshot, compile};
 use peerage_lab_input::{Attached, Gateway, Lab, StaticRoute};
+use peerage_sockets::SocketSetup;
 
 use super::{
     fabric::{Fabric, Link, Machine},
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{
     cli::{Loopback, Runtime as WhichRuntime},
+    instances::{Home, Instances, Outcome, Wanted},
     node::{Node, Runtime},
     show::Instance,
 };
@@ -83,8 +85,34 @@ pub(crate) struct World {
     /// Who is told what happens.
     progress: Arc<Progress>,
     runtime: Runtime,
-    members: Mutex<Vec<Arc<Member>>>,
+    routers: Mutex<Vec<Arc<Member>>>,
+    /// In the order of the nodes.
+    agents: Vec<Agent>,
     cluster: Mutex<Snapshot>,
+}
+
+/// What a node runs.
+#[derive(Debug)]
+struct Agent {
+    machine: usize,
+    node: String,
+    instances: Instances,
+}
+
+/// An agent in its world, as its instances see it.
+struct At<'a> {
+    world: &'a World,
+    agent: &'a Agent,
+}
+
+impl Home for At<'_> {
+    fn sockets(&self, _name: &str) -> Arc<dyn SocketSetup> {
+        Arc::new(self.world.fabric.sockets(self.agent.machine))
+    }
+
+    fn started(&self, name: &str, _wanted: &Wanted, node: &Node) {
+        self.world.hear(format!("{}/{name}", self.agent.node), node);
+    }
 }
 
 impl World {
@@ -97,12 +125,20 @@ impl World {
         progress: Arc<Progress>,
     ) -> Result<Self> {
         let fabric = Fabric::new(machines(&lab)?, loopback).context("cannot prepare loopback sockets")?;
+        let runtime = Runtime::start(runtime)?;
+        let agents = lab.nodes.iter().enumerate().map(|(index, node)| Agent {
+            machine: lab.routers.len() + index,
+            node: node.name.clone(),
+            instances: Instances::new(runtime.clone()),
+        });
+        let agents = agents.collect();
         let world = Self {
             lab,
             fabric,
             progress,
-            runtime: Runtime::start(runtime)?,
-            members: Mutex::default(),
+            runtime,
+            routers: Mutex::default(),
+            agents,
             cluster: Mutex::new(cluster),
         };
         world.start_routers()?;
@@ -114,7 +150,7 @@ impl World {
     fn start_routers(&self) -> Result<()> {
         for (machine, router) in self.lab.routers.iter().enumerate() {
             let hostname = router.desired.hostname.clone().or_else(|| Some(router.name.clone()));
-            self.add(machine, None, hostname, router.show.hostname, &self.fabric.listen(machine))
+            self.add(machine, hostname, router.show.hostname)
                 .with_context(|| format!("cannot start {}", router.name))?;
         }
         for (member, router) in self.members().into_iter().zip(&self.lab.routers) {
@@ -136,25 +172,25 @@ impl World {
         }
     }
 
-    /// Runs a speaker that is not told yet what to be.
-    fn add(
-        &self,
-        machine: usize,
-        instance: Option<String>,
-        hostname: Option<String>,
-        show_hostname: bool,
-        listen: &[SocketAddr],
-    ) -> Result<Arc<Member>> {
-        let node = self.runtime.spawn(Arc::new(self.fabric.sockets(machine)), listen).map_err(|error| {
+    /// Runs a router's speaker, which is not told yet what to be.
+    fn add(&self, machine: usize, hostname: Option<String>, show_hostname: bool) -> Result<()> {
+        let node = self
+            .runtime
+            .spawn(Arc::new(self.fabric.sockets(machine)), &self.fabric.listen(machine))
+            .map_err(|error| {
             anyhow::anyhow!("{error}; the lab needs free ports on loopback: close what uses them up")
         })?;
         self.fabric.listening(machine, &node.listen_addrs());
-        let member = Arc::new(Member { machine, instance, hostname, show_hostname, node });
-        let name = self.name(&member);
+        let member = Arc::new(Member { machine, instance: None, hostname, show_hostname, node });
+        self.hear(self.name(&member), &member.node);
+        lock(&self.routers).push(member);
+        Ok(())
+    }
+
+    /// Has people told what happens at a speaker.
+    fn hear(&self, name: String, node: &Node) {
         let progress = Arc::clone(&self.progress);
-        member.node.set_event_sink(move |event| tell(&progress, &name, &event));
-        lock(&self.members).push(Arc::clone(&member));
-        Ok(member)
+        node.set_event_sink(move |event| tell(&progress, &name, &event));
     }
 
     /// Makes a speaker what is desired, and lets it speak.
@@ -166,9 +202,16 @@ impl World {
         })
     }
 
-    /// Every speaker: routers first, then instances as they came.
+    /// Every speaker: routers first, then the nodes' instances.
     pub(crate) fn members(&self) -> Vec<Arc<Member>> {
-        lock(&self.members).clone()
+        let mut members = lock(&self.routers).clone();
+        for agent in &self.agents {
+            members.extend(agent.instances.running().into_iter().map(|(name, node)| {
+                let (instance, hostname) = (Some(name), Some(agent.node.clone()));
+                Arc::new(Member { machine: agent.machine, instance, hostname, show_hostname: false, node })
+            }));
+        }
+        members
     }
 
     /// What a speaker is called: its machine, and its instance where it is not alone there.
@@ -227,60 +270,40 @@ impl World {
         lock(&self.cluster)
     }
 
-    /// Makes every node what the cluster's objects say. Faulty objects are reported and left out; an
-    /// instance that nobody wants any more keeps its speaker, without neighbours.
-    pub(crate) fn apply(&self) -> Result<(Vec<InstanceChange>, Vec<Fault>)> {
+    /// Makes every node what the cluster's objects say. Faulty objects are reported and left out.
+    pub(crate) fn apply(&self) -> (Vec<InstanceChange>, Vec<Fault>) {
         let cluster = self.cluster();
         let (mut changes, mut faults) = (Vec::new(), Vec::new());
-        for (index, node) in self.lab.nodes.iter().enumerate() {
-            let machine = self.lab.routers.len() + index;
-            let compiled = compile(&cluster, &node.name);
-            faults.extend(compiled.faults);
-            let instances = if self.lab.bgp_enabled { compiled.instances } else { BTreeMap::new() };
-            for member in self.members() {
-                let Some(name) = member.instance.as_ref().filter(|_| member.machine == machine) else {
-                    continue;
-                };
-                if !instances.contains_key(name) {
-                    let plan = self.quiet(&member)?;
-                    changes.push(InstanceChange { node: node.name.clone(), instance: name.clone(), plan });
-                }
+        for (agent, node) in self.agents.iter().zip(&self.lab.nodes) {
+            let Compiled { instances, local_ports, held, faults: found, .. } = compile(&cluster, &node.name);
+            let about = |message| Fault::error(format!("Node/{}", node.name), message);
+            faults.extend(found);
+            for (name, port) in local_ports {
+                let message = format!(
+                    "local-port={port} of instance {name} has no effect: agents of a lab do not listen"
+                );
+                faults.push(Fault { severity: Severity::Notice, ..about(message) });
             }
-            for (name, desired) in instances {
-                let known = self
-                    .members()
-                    .into_iter()
-                    .find(|member| member.machine == machine && member.instance.as_ref() == Some(&name));
-                let member = match known {
-                    Some(member) => member,
-                    // Agents do not listen.
-                    None => self.add(machine, Some(name.clone()), Some(node.name.clone()), false, &[])?,
-                };
-                // What is wrong with one instance stops no other.
-                match self.reconcile(&member, &desired) {
-                    Ok(plan) => {
-                        changes.push(InstanceChange { node: node.name.clone(), instance: name, plan })
+            let instances = if self.lab.bgp_enabled { instances } else { BTreeMap::new() };
+            let wanted = instances
+                .into_iter()
+                .map(|(name, desired)| (name, Wanted { desired, listen: Vec::new() }))
+                .collect();
+            for (instance, outcome) in agent.instances.apply(&wanted, &held, &At { world: self, agent }) {
+                match outcome {
+                    Outcome::Started(plan) | Outcome::Changed(plan) | Outcome::Ended(plan) => {
+                        changes.push(InstanceChange { node: node.name.clone(), instance, plan });
                     }
-                    Err(error) => faults.push(Fault::error(
-                        format!("Node/{}", node.name),
-                        format!("BGP instance {name} cannot run: {error:#}"),
-                    )),
+                    Outcome::Failed(why) => {
+                        faults.push(about(format!("BGP instance {instance} cannot run: {why}")));
+                    }
                 }
             }
         }
         changes.retain(|change| !change.plan.is_empty());
         faults.sort();
         faults.dedup();
-        Ok((changes, faults))
-    }
-
-    /// Takes all neighbours and routes from a speaker: its sessions close with Cease 6/3.
-    fn quiet(&self, member: &Member) -> Result<Plan> {
-        let desired = member.node.with(|speaker, _| speaker.desired().cloned());
-        let Some(mut desired) = desired else { return Ok(Plan::default()) };
-        desired.neighbors.clear();
-        desired.originate.clear();
-        self.reconcile(member, &desired)
+        (changes, faults)
     }
 
     /// A router's route to an address.
@@ -291,8 +314,11 @@ impl World {
     /// Ends every session with Cease 6/2.
     pub(crate) fn shutdown(&self) {
         std::thread::scope(|scope| {
-            for member in self.members() {
-                scope.spawn(move || member.node.shutdown("the lab ends", PATIENCE));
+            for router in lock(&self.routers).clone() {
+                scope.spawn(move || router.node.shutdown("the lab ends", PATIENCE));
+            }
+            for agent in &self.agents {
+                scope.spawn(|| agent.instances.shutdown("the lab ends"));
             }
         });
     }

@@ -3,9 +3,11 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write as _},
+    io::{self, BufRead as _, BufReader, Read, Write as _},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -15,6 +17,14 @@ use serde_json::Value;
 
 /// Longer than any run of a test takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Longer than anything takes that is waited for in a running program.
+const HEARING: Duration = Duration::from_secs(30);
+
+/// A port that is free on 127.0.0.1, and so most likely on its neighbours.
+pub fn port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
 
 /// The binary with arguments.
 pub fn peerage(arguments: &[&str]) -> Command {
@@ -67,6 +77,56 @@ impl Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exit {}\n-- stdout\n{}\n-- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+/// A process and the lines of one of its streams; killed if the test fails.
+pub struct Process {
+    pub child: Child,
+    said: mpsc::Receiver<String>,
+    pub heard: Vec<String>,
+}
+
+impl Process {
+    pub fn start(command: &mut Command, stderr: bool) -> Self {
+        let (out, err) =
+            if stderr { (Stdio::null(), Stdio::piped()) } else { (Stdio::piped(), Stdio::null()) };
+        let mut child = command.stdout(out).stderr(err).spawn().unwrap();
+        let (say, said) = mpsc::channel();
+        fn lines(stream: impl Read + Send + 'static, say: mpsc::Sender<String>) {
+            let lines = BufReader::new(stream).lines().map_while(Result::ok);
+            thread::spawn(move || lines.for_each(|line| _ = say.send(line)));
+        }
+        match (child.stdout.take(), child.stderr.take()) {
+            (Some(stdout), _) => lines(stdout, say),
+            (_, Some(stderr)) => lines(stderr, say),
+            _ => {}
+        }
+        Self { child, said, heard: Vec::new() }
+    }
+
+    /// Waits for a line that is not heard yet and has all these parts.
+    pub fn hears(&mut self, parts: &[&str]) -> String {
+        let end = Instant::now() + HEARING;
+        while let Ok(line) = self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.heard.push(line.clone());
+            if parts.iter().all(|part| line.contains(part)) {
+                return line;
+            }
+        }
+        panic!("{parts:?} was not said:\n{}", self.heard.join("\n"));
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
 }
 

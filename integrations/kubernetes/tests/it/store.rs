@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use peerage_kubernetes::{Look, Severity, Snapshot, Store};
+use proptest::prelude::*;
 
 use crate::{NODES, POLICY};
 
@@ -228,5 +229,53 @@ fn every_prefix_of_a_file_keeps_what_was_good() {
         look(&mut store, &Folder::from([("a.yaml", Ok(good.as_str()))]));
         assert_eq!(used(&store), ["P rack0 1", "N n0 [10.1.0.0/24]"], "cut at {end}");
         assert_eq!(said(&store), [""; 0], "cut at {end}");
+    }
+}
+
+/// One file at one moment.
+fn any_text() -> impl Strategy<Value = Option<String>> {
+    let names = prop_oneof![Just("rack0"), Just("rack1"), Just("rack2")];
+    let good = (names, 0..4_u8).prop_map(|(name, number)| {
+        format!("{}---\n{}", policy(name), node(&format!("n{number}"), &format!("10.{number}.0.0/24")))
+    });
+    prop_oneof![
+        1 => Just(None),
+        3 => good.clone().prop_map(Some),
+        2 => (good, any::<proptest::sample::Index>())
+            .prop_map(|(text, cut)| Some(text[..cut.index(text.len())].to_owned())),
+        1 => Just(Some("a: [\n".to_owned())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_way_to_good_files_does_not_matter(
+        looks in prop::collection::vec(prop::option::weighted(0.8, prop::collection::vec(any_text(), 3)), 0..8),
+        last in prop::collection::vec(prop::option::of(0..3_usize), 3),
+    ) {
+        let mut store = Store::new("dir");
+        let names = ["a.yaml", "b.yaml", "c.yaml"];
+        for files in looks {
+            let Some(files) = files else {
+                absent(&mut store, "away");
+                continue;
+            };
+            let folder = names.iter().zip(&files);
+            let folder = folder.filter_map(|(name, text)| text.as_deref().map(|text| (*name, Ok(text))));
+            look(&mut store, &folder.collect());
+        }
+        // Files that are good, one at least: an empty directory after an absent one is no end.
+        let texts: Vec<String> = (0..3).map(|number| policy(&format!("rack{number}"))).collect();
+        let mut folder = Folder::from([("z.yaml", Ok(NODES))]);
+        for (name, number) in names.iter().zip(&last) {
+            if let Some(number) = number {
+                folder.insert(name, Ok(&texts[*number]));
+            }
+        }
+        look(&mut store, &folder);
+        let mut fresh = Store::new("dir");
+        look(&mut fresh, &folder);
+        prop_assert_eq!(store.snapshot(), fresh.snapshot());
+        prop_assert!(!look(&mut store, &folder));
     }
 }
