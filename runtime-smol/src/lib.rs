@@ -142,6 +142,13 @@ impl Node {
         self.driver.set_event_sink(sink);
     }
 
+    /// Has the options of every socket, listening or connected, set anew by
+    /// [`SocketSetup::relisten`] and [`SocketSetup::reconfigure`]. Call it after what the setup takes them
+    /// from has changed: keys, for instance. Sessions go on.
+    pub fn refresh_sockets(&self) {
+        self.driver.refresh_sockets();
+    }
+
     /// Ends all sessions with Cease 6/2 and `text`, waits until their last octets are written and their
     /// sockets closed, for `limit` at most, and ends all tasks. The speaker can still be looked at.
     pub async fn shutdown(&self, text: &str, limit: Duration) {
@@ -172,8 +179,20 @@ async fn tick(driver: Arc<Driver<Smol>>) {
 }
 
 async fn accept(driver: Arc<Driver<Smol>>, listener: Async<TcpListener>) {
+    let mut seen = 0;
     loop {
-        let next = async { Some(listener.accept().await) };
+        let next = async {
+            loop {
+                let accept = async { Some(listener.accept().await) };
+                let relisten = async {
+                    driver.relisten(listener.get_ref(), &mut seen).await;
+                    None
+                };
+                if let Some(accepted) = or(relisten, accept).await {
+                    break Some(accepted);
+                }
+            }
+        };
         let stop = async {
             driver.stopping().await;
             None
@@ -237,7 +256,8 @@ async fn exchange(
         reset_on_close(stream.get_ref());
         Some(CloseReason::Failed)
     };
-    if let Some(reason) = or(receiving, or(sending, late)).await {
+    let changing = async { Some(close_reason(&driver.reconfigure(connection, stream.get_ref()).await)) };
+    if let Some(reason) = or(receiving, or(sending, or(late, changing))).await {
         return reason;
     }
     if driver.lingers(connection) {

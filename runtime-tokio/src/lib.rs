@@ -124,6 +124,13 @@ impl Node {
         self.driver.set_event_sink(sink);
     }
 
+    /// Has the options of every socket, listening or connected, set anew by
+    /// [`SocketSetup::relisten`] and [`SocketSetup::reconfigure`]. Call it after what the setup takes them
+    /// from has changed: keys, for instance. Sessions go on.
+    pub fn refresh_sockets(&self) {
+        self.driver.refresh_sockets();
+    }
+
     /// Ends all sessions with Cease 6/2 and `text`, waits until their last octets are written and their
     /// sockets closed, for `limit` at most, and ends all tasks. The speaker can still be looked at.
     pub async fn shutdown(&self, text: &str, limit: Duration) {
@@ -156,9 +163,11 @@ async fn tick(driver: Arc<Driver<Tokio>>) {
 }
 
 async fn accept(driver: Arc<Driver<Tokio>>, listener: TcpListener) {
+    let mut seen = 0;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            () = driver.relisten(&listener, &mut seen) => continue,
             () = driver.stopping() => break,
         };
         match accepted {
@@ -208,6 +217,7 @@ async fn exchange(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: 
     let sent = tokio::select! {
         reason = receive(driver, connection, stream) => return reason,
         sent = send(driver, connection, stream) => sent,
+        error = driver.reconfigure(connection, stream) => return close_reason(&error),
         () = overdue(connection) => {
             reset_on_close(stream);
             return CloseReason::Failed;

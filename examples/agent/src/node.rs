@@ -105,6 +105,14 @@ impl Node {
         }
     }
 
+    /// Has the options of all its sockets set anew.
+    pub(crate) fn refresh_sockets(&self) {
+        match self {
+            Self::Tokio(node) => node.refresh_sockets(),
+            Self::Smol(node) => node.refresh_sockets(),
+        }
+    }
+
     /// Ends its sessions with Cease 6/2 and waits for that, for `limit` at most.
     pub(crate) fn shutdown(&self, text: &str, limit: Duration) {
         match self {

@@ -159,7 +159,8 @@ struct Watched {
     told: Option<Ipv6Addr>,
     /// What is wrong, as it was told.
     fault: Option<String>,
-    /// Since when it is not ready.
+    /// Why it is not ready, and since when.
+    missing: Option<Missing>,
     since: Instant,
     /// When to try again what failed.
     retry: Option<Instant>,
@@ -204,6 +205,7 @@ impl Watcher {
                 channel: None,
                 told: None,
                 fault: None,
+                missing: None,
                 since: now,
                 retry: None,
             });
@@ -217,21 +219,18 @@ impl Watcher {
         let mut fault = None;
         match self.links.named(name).filter(|(_, link)| link.is_ready()) {
             None => {
-                if watched.channel.take().is_some() {
-                    watched.since = now;
+                watched.channel = None;
+                let missing = Missing::of(self.links.named(name).map(|(_, link)| link));
+                if watched.missing != Some(missing) {
+                    // It has come this far, and may take its time for the rest.
+                    (watched.missing, watched.since, watched.fault) = (Some(missing), now, None);
                 }
                 if self.links.is_complete() && now >= watched.since + PATIENCE {
-                    fault = Some(io::Error::new(
-                        io::ErrorKind::NetworkDown,
-                        why_not(name, self.links.named(name).map(|(_, link)| link)),
-                    ));
-                } else if watched.fault.is_some() {
-                    // It has come this far: another fault is told anew.
-                    watched.fault = None;
+                    fault = Some(io::Error::new(io::ErrorKind::NetworkDown, missing.explain(name)));
                 }
             }
             Some((index, link)) => {
-                watched.since = now;
+                watched.missing = None;
                 let other = watched.channel.as_ref().is_none_or(|channel| channel.icmp.index() != index);
                 if other && watched.retry.is_none_or(|retry| retry <= now) {
                     watched.channel = None;
@@ -389,14 +388,34 @@ impl Channel {
     }
 }
 
-/// Why nothing can be sent from an interface, and what would help.
-fn why_not(name: &str, link: Option<&Link>) -> String {
-    match link {
-        None => format!("there is no interface {name} in this network namespace; it is waited for"),
-        Some(link) if !link.running => format!("{name} is down or has no carrier; `ip link set {name} up`"),
-        Some(_) => format!(
-            "{name} has no link-local address that may be used: see `ip -6 address show dev {name}` and \
-             net.ipv6.conf.{name}.disable_ipv6"
-        ),
+/// Why nothing can be sent from an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    Interface,
+    Carrier,
+    Address,
+}
+
+impl Missing {
+    fn of(link: Option<&Link>) -> Self {
+        match link {
+            None => Self::Interface,
+            Some(link) if !link.running => Self::Carrier,
+            Some(_) => Self::Address,
+        }
+    }
+
+    /// With what would help.
+    fn explain(self, name: &str) -> String {
+        match self {
+            Self::Interface => {
+                format!("there is no interface {name} in this network namespace; it is waited for")
+            }
+            Self::Carrier => format!("{name} is down or has no carrier; try `ip link set {name} up`"),
+            Self::Address => format!(
+                "{name} has no link-local address that may be used: see `ip -6 address show dev {name}` and \
+                 net.ipv6.conf.{name}.disable_ipv6"
+            ),
+        }
     }
 }

@@ -1,4 +1,8 @@
-//! What belongs to Linux and not to a runtime: finding whoever is on the other end of an unnumbered link.
+//! What belongs to Linux and not to a runtime: finding whoever is on the other end of an unnumbered link, and
+//! keeping others out of sessions.
+//!
+//! [`Protection`] is a [`SocketSetup`](peerage_sockets::SocketSetup) that sets TCP MD5 keys (RFC 2385) and checks
+//! TTLs (RFC 5082), on connections of both directions.
 //!
 //! [`Discovery`] does what FRR does where a neighbour is given by its interface: it sends Router
 //! Advertisements there (RFC 4861), listens to those of the other end, and says whose they are. It is a
@@ -20,6 +24,7 @@
 //!         told.lock().unwrap().handle_neighbor(Clock.now(), &interface, address);
 //!     }
 //!     Found::Fault { interface, error } => eprintln!("{interface}: {error}"),
+//!     _ => {}
 //! })?;
 //! discovery.watch(["eth0".to_owned()]);
 //! // It ends when it is dropped.
@@ -34,5 +39,8 @@ mod icmp;
 mod links;
 mod message;
 mod netlink;
+mod protection;
+mod sockopt;
 
 pub use discovery::{Discovery, Found};
+pub use protection::Protection;

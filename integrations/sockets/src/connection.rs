@@ -1,32 +1,49 @@
 //! One connection as its tasks see it: what the speaker wants of it, told by flags and a wake-up.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use peerage_core::speaker::{ConnId, ConnectTarget};
 
-use crate::signal::Signal;
+use crate::{Accepted, signal::Signal};
 
 /// A connection, from the speaker's wish or an accepted socket until its tasks have let go of it.
 #[derive(Debug)]
 pub struct Connection {
     id: ConnId,
     target: Option<ConnectTarget>,
+    accepted: Option<Accepted>,
     writable: AtomicBool,
     closing: AtomicBool,
     killed: AtomicBool,
     written: AtomicBool,
+    stale: AtomicBool,
     signal: Signal,
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnId, target: Option<ConnectTarget>) -> Self {
+    /// One that is to be opened.
+    pub(crate) fn outgoing(id: ConnId, target: ConnectTarget) -> Self {
+        Self { target: Some(target), ..Self::new(id) }
+    }
+
+    /// One that was accepted.
+    pub(crate) fn incoming(id: ConnId, accepted: Accepted) -> Self {
+        Self { accepted: Some(accepted), ..Self::new(id) }
+    }
+
+    fn new(id: ConnId) -> Self {
         Self {
             id,
-            target,
+            target: None,
+            accepted: None,
             writable: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             written: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
             signal: Signal::default(),
         }
     }
@@ -39,6 +56,24 @@ impl Connection {
     /// Where it leads, if this end opens it.
     pub const fn target(&self) -> Option<&ConnectTarget> {
         self.target.as_ref()
+    }
+
+    /// Its ends, as the speaker sees them; `local` is that of one that was opened here.
+    pub(crate) fn ends(&self, local: SocketAddr) -> Option<Accepted> {
+        self.accepted.clone().or_else(|| {
+            let target = self.target.as_ref()?;
+            Some(Accepted { remote: target.remote, local, interface: target.interface.clone() })
+        })
+    }
+
+    /// Waits until its socket's options have to be set anew.
+    pub(crate) async fn stale(&self) {
+        self.signal.wait(|| self.stale.swap(false, Ordering::AcqRel).then_some(())).await;
+    }
+
+    pub(crate) fn make_stale(&self) {
+        self.stale.store(true, Ordering::Release);
+        self.signal.notify();
     }
 
     /// Whether the speaker is done with it: what [`Driver::transmit`](crate::Driver::transmit) still

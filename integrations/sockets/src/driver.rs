@@ -11,7 +11,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -62,6 +62,9 @@ pub struct Driver<H> {
     end: Signal,
     stopping: AtomicBool,
     killed: AtomicBool,
+    /// How often the options of sockets have changed, and who waits for that to set those of listeners.
+    options: AtomicU64,
+    relisten: Signal,
     /// Read buffers that nobody uses now. Reading and handling is one step without an await in it, so
     /// there are never more of them than threads.
     buffers: Mutex<Vec<Box<[u8]>>>,
@@ -132,6 +135,8 @@ impl<H: Host> Driver<H> {
             end: Signal::default(),
             stopping: AtomicBool::new(false),
             killed: AtomicBool::new(false),
+            options: AtomicU64::new(0),
+            relisten: Signal::default(),
             buffers: Mutex::default(),
         })
     }
@@ -191,6 +196,7 @@ impl<H: Host> Driver<H> {
         SockRef<'a>: From<&'a S>,
     {
         let socket = SockRef::from(stream);
+        let options = self.options.load(Ordering::Acquire);
         let accepted = self.setup.accepted(remote, socket_addr(&socket).ok()?)?;
         self.setup.configure(&socket, &accepted).ok()?;
         socket.set_tcp_nodelay(true).ok()?;
@@ -200,10 +206,14 @@ impl<H: Host> Driver<H> {
         let connection = self.enter(|state, now| {
             let (remote, local, interface) = (accepted.remote, accepted.local, accepted.interface.as_deref());
             let id = state.speaker.handle_accepted(now, remote, local, interface);
-            let connection = Arc::new(Connection::new(id, None));
+            let connection = Arc::new(Connection::incoming(id, accepted));
             state.connections.insert(id, Arc::clone(&connection));
             connection
         });
+        if self.options.load(Ordering::Acquire) != options {
+            // They changed after they were set, and perhaps before anybody could find the connection.
+            connection.make_stale();
+        }
         Some(connection)
     }
 
@@ -300,6 +310,51 @@ impl<H: Host> Driver<H> {
         self.ticker.wait(|| due().then_some(())).await;
     }
 
+    /// Has the options of every socket, listening or connected, set anew by [`SocketSetup::relisten`] and
+    /// [`SocketSetup::reconfigure`], for they are other ones now. Sessions go on.
+    pub fn refresh_sockets(&self) {
+        self.options.fetch_add(1, Ordering::AcqRel);
+        let connections: Vec<_> = lock(&self.state).connections.values().cloned().collect();
+        connections.iter().for_each(|connection| connection.make_stale());
+        self.relisten.notify();
+    }
+
+    /// Waits until the options of a listening socket change, and sets them. `seen`, 0 at first, is kept
+    /// from one call to the next.
+    pub async fn relisten<'a, S>(&self, listener: &'a S, seen: &mut u64)
+    where
+        SockRef<'a>: From<&'a S>,
+    {
+        let changed = || {
+            let options = self.options.load(Ordering::Acquire);
+            (std::mem::replace(seen, options) != options).then_some(())
+        };
+        self.relisten.wait(changed).await;
+        let socket = SockRef::from(listener);
+        if let Ok(address) = socket_addr(&socket) {
+            self.setup.relisten(&socket, address);
+        }
+    }
+
+    /// Sets a connection's options whenever they change, until that fails: the connection is then to be
+    /// closed.
+    pub async fn reconfigure<'a, S>(&self, connection: &Connection, stream: &'a S) -> io::Error
+    where
+        SockRef<'a>: From<&'a S>,
+    {
+        loop {
+            connection.stale().await;
+            let socket = SockRef::from(stream);
+            let done = socket_addr(&socket).and_then(|local| match connection.ends(local) {
+                Some(ends) => self.setup.reconfigure(&socket, &ends),
+                None => Ok(()),
+            });
+            if let Err(error) = done {
+                return error;
+            }
+        }
+    }
+
     /// Begins to stop: sessions end with `text`, no connection is accepted or opened any more.
     pub fn stop(self: &Arc<Self>, text: &str) {
         self.stopping.store(true, Ordering::Release);
@@ -377,7 +432,7 @@ impl<H: Host> Driver<H> {
         while let Some(action) = state.speaker.poll_action() {
             match action {
                 Action::Connect { conn, target, .. } if !self.is_stopping() => {
-                    let connection = Arc::new(Connection::new(conn, Some(target)));
+                    let connection = Arc::new(Connection::outgoing(conn, target));
                     state.connections.insert(conn, Arc::clone(&connection));
                     due.opens.push(connection);
                 }

@@ -19,7 +19,7 @@ pub struct Dial {
     pub remote: SocketAddr,
 }
 
-/// The addresses of an accepted connection, as the speaker is to see them.
+/// The addresses of an accepted connection, or of any that is open, as the speaker is to see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The peer.
@@ -77,12 +77,13 @@ pub trait SocketSetup: Send + Sync + 'static {
         Some(Accepted { remote, local, interface })
     }
 
-    /// Sets a neighbour's options on a socket that is about to connect.
+    /// Sets a neighbour's options on a socket that is about to connect as `dial` says.
     ///
     /// # Errors
     /// If an option cannot be set: the connection is then not opened, for a neighbour that asks for a
     /// key must never be talked to without it.
-    fn prepare(&self, socket: &Socket, options: &SocketOptions) -> io::Result<()> {
+    fn prepare(&self, socket: &Socket, dial: &Dial, options: &SocketOptions) -> io::Result<()> {
+        let _ = dial;
         set_options(socket, options)
     }
 
@@ -101,6 +102,22 @@ pub trait SocketSetup: Send + Sync + 'static {
     /// If an option cannot be set: the connection is then closed without a word.
     fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
         let _ = (socket, accepted);
+        Ok(())
+    }
+
+    /// Sets options anew on a socket that listens on `address`: what [`SocketSetup::listen`] set them from has
+    /// changed, as somebody said by [`Driver::refresh_sockets`](crate::Driver::refresh_sockets). What cannot be
+    /// set is for the implementation to report: the others' connections still have to be accepted.
+    fn relisten(&self, socket: &Socket, address: SocketAddr) {
+        let _ = (socket, address);
+    }
+
+    /// Sets options anew on an open connection, opened by either end, likewise.
+    ///
+    /// # Errors
+    /// If an option cannot be set: the connection is then closed.
+    fn reconfigure(&self, socket: &Socket, connection: &Accepted) -> io::Result<()> {
+        let _ = (socket, connection);
         Ok(())
     }
 
@@ -233,19 +250,20 @@ mod tests {
     fn options_are_set_or_refused_never_passed_over() {
         for (domain, ttl) in [(socket2::Domain::IPV4, 1), (socket2::Domain::IPV6, 2)] {
             let socket = Socket::new(domain, socket2::Type::STREAM, None).expect("a socket");
+            let dial = Dial { bind: None, remote: "192.0.2.1:179".parse().expect("an address") };
             let options = SocketOptions { ttl: Some(ttl), ..SocketOptions::default() };
-            Direct.prepare(&socket, &options).expect("a TTL can be set");
+            Direct.prepare(&socket, &dial, &options).expect("a TTL can be set");
             let set =
                 if domain == socket2::Domain::IPV4 { socket.ttl_v4() } else { socket.unicast_hops_v6() };
             assert_eq!(set.expect("a TTL"), u32::from(ttl));
 
             let options = SocketOptions { md5_key: Some(b"secret".to_vec()), ..SocketOptions::default() };
-            let error = Direct.prepare(&socket, &options).expect_err("no MD5 here");
+            let error = Direct.prepare(&socket, &dial, &options).expect_err("no MD5 here");
             assert_eq!(error.kind(), io::ErrorKind::Unsupported);
             assert!(!error.to_string().contains("secret"));
 
             let options = SocketOptions { min_ttl: Some(254), ..SocketOptions::default() };
-            let error = Direct.prepare(&socket, &options).expect_err("no GTSM here");
+            let error = Direct.prepare(&socket, &dial, &options).expect_err("no GTSM here");
             assert_eq!(error.kind(), io::ErrorKind::Unsupported);
         }
     }

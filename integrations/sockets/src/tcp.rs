@@ -33,7 +33,7 @@ pub fn connect(setup: &dyn SocketSetup, target: &ConnectTarget) -> io::Result<Tc
     let socket = Socket::new(Domain::for_address(dial.remote), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    setup.prepare(&socket, &target.socket)?;
+    setup.prepare(&socket, &dial, &target.socket)?;
     if let Some(bind) = dial.bind {
         socket.bind(&bind.into()).map_err(|error| {
             explain(&error, &format!("cannot connect to {} from {}", dial.remote, bind.ip()), bind)

@@ -217,7 +217,7 @@ struct HomeOf(Arc<Agent>);
 
 impl Home for HomeOf {
     fn sockets(&self, name: &str) -> Arc<dyn SocketSetup> {
-        let sockets = Arc::new(Sockets::new(Arc::clone(&self.0.log), BTreeMap::new()));
+        let sockets = Arc::new(Sockets::new(Arc::clone(&self.0.log), &BTreeMap::new()));
         let part = Part { sockets: Arc::clone(&sockets), listeners: Arc::default() };
         if let Some(old) = self.0.lock_parts().insert(name.to_owned(), part) {
             old.listeners.end("the instance starts anew");
@@ -254,7 +254,7 @@ impl Home for HomeOf {
 
     fn telling(&self, name: &str, desired: &Desired) {
         if let Some(part) = self.0.lock_parts().get(name) {
-            part.sockets.set_neighbors(desired.neighbors.clone());
+            part.sockets.set_neighbors(&desired.neighbors);
         }
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use peerage_config::{Config, Fault, Severity};
 use peerage_core::speaker::{Neighbor, NeighborKey};
 
+use super::sockets::PROTECTS;
 use crate::{daemon::count, files};
 
 /// Reads the file. What is wrong with it is in the inner result, in its order.
@@ -34,7 +35,7 @@ fn limits(key: &NeighborKey, neighbor: &Neighbor) -> impl Iterator<Item = &'stat
         "on this system nothing looks for whoever is on the link: it is waited for, and not connected to",
     );
     let guarded = is_guarded(neighbor).then_some(
-        "this router cannot set `password` or check `ttl-security` on its sockets: no connection with this neighbour is made or accepted",
+        "on this system `password` cannot be set nor `ttl-security` checked: no connection with this neighbour is made or accepted",
     );
     interface.into_iter().chain(guarded)
 }
@@ -42,7 +43,7 @@ fn limits(key: &NeighborKey, neighbor: &Neighbor) -> impl Iterator<Item = &'stat
 /// Whether it asks for protection that the sockets here do not give. It is never spoken with: without the
 /// protection would be worse than not at all.
 pub(crate) const fn is_guarded(neighbor: &Neighbor) -> bool {
-    neighbor.socket.protects()
+    !PROTECTS && neighbor.socket.protects()
 }
 
 /// A neighbour as the file names it.

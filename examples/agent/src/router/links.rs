@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use peerage_core::speaker::{Desired, NeighborKey};
 
+use super::sockets::Sockets;
 use crate::daemon::log::Log;
 use crate::node::Node;
 
@@ -31,21 +32,23 @@ mod linux {
     #[derive(Debug)]
     pub(crate) struct Links {
         node: Node,
+        sockets: Arc<Sockets>,
         log: Arc<Log>,
         discovery: Mutex<Option<Discovery>>,
     }
 
     impl Links {
-        pub(crate) fn new(node: Node, log: Arc<Log>) -> Self {
-            Self { node, log, discovery: Mutex::default() }
+        pub(crate) fn new(node: Node, sockets: Arc<Sockets>, log: Arc<Log>) -> Self {
+            Self { node, sockets, log, discovery: Mutex::default() }
         }
 
         /// Looks at these interfaces from now on.
         pub(crate) fn watch(&self, interfaces: Vec<String>) {
             let mut discovery = self.lock();
             if discovery.is_none() && !interfaces.is_empty() {
-                let (node, log) = (self.node.clone(), Arc::clone(&self.log));
-                match Discovery::start(move |found| tell(&node, &log, found)) {
+                let (node, sockets, log) =
+                    (self.node.clone(), Arc::clone(&self.sockets), Arc::clone(&self.log));
+                match Discovery::start(move |found| tell(&node, &sockets, &log, found)) {
                     Ok(started) => *discovery = Some(started),
                     Err(error) => {
                         let text = format!(
@@ -71,9 +74,12 @@ mod linux {
         }
     }
 
-    fn tell(node: &Node, log: &Log, found: Found) {
+    fn tell(node: &Node, sockets: &Sockets, log: &Log, found: Found) {
         match found {
             Found::Neighbor { interface, address } => {
+                if sockets.set_link_local(&interface, address) {
+                    node.refresh_sockets();
+                }
                 node.with(|speaker, now| speaker.handle_neighbor(now, &interface, address));
                 let text = match address {
                     Some(address) => format!("neighbor {interface}: {address} is on the link"),
@@ -99,7 +105,7 @@ pub(crate) struct Links;
 
 #[cfg(not(target_os = "linux"))]
 impl Links {
-    pub(crate) fn new(_node: Node, _log: Arc<Log>) -> Self {
+    pub(crate) fn new(_node: Node, _sockets: Arc<Sockets>, _log: Arc<Log>) -> Self {
         Self
     }
 

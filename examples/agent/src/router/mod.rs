@@ -110,8 +110,10 @@ impl Router {
         speaker.reconcile(Clock.now(), &desired).map_err(|faults| anyhow!("{faults}"))?;
         // What it originates it knows; nothing else has to be waited for.
         speaker.release(Clock.now());
-        let interfaces = links::interfaces(&desired);
-        let sockets = Arc::new(Sockets::new(Arc::clone(&log), desired.neighbors));
+        if sockets::PROTECTS {
+            speaker.protect_accepted();
+        }
+        let sockets = Arc::new(Sockets::new(Arc::clone(&log), &desired.neighbors));
         let setup = Arc::clone(&sockets);
         let node = Runtime::start(arguments.runtime)?.spawn_speaker(speaker, setup, &listen)?;
         let at: Vec<String> = node.listen_addrs().iter().map(ToString::to_string).collect();
@@ -127,8 +129,8 @@ impl Router {
                 told.tell(news);
             }
         });
-        let links = Links::new(node.clone(), Arc::clone(&log));
-        links.watch(interfaces);
+        let links = Links::new(node.clone(), Arc::clone(&sockets), Arc::clone(&log));
+        links.watch(links::interfaces(&desired));
         let file = arguments.config.clone();
         let started = Started { listen, socket };
         Ok(Self { node, log, listeners, sockets, links, file, started })
@@ -178,7 +180,7 @@ impl Router {
             }
         }
         self.log.set_level(config.log);
-        self.sockets.set_neighbors(config.desired.neighbors.clone());
+        self.sockets.set_neighbors(&config.desired.neighbors);
         let done = self.node.with(|speaker, now| {
             let guarded = newly_guarded(speaker.desired(), &config.desired);
             let plan = speaker.reconcile(now, &config.desired)?;
@@ -189,6 +191,8 @@ impl Router {
             Ok::<_, Faults>(plan)
         });
         if done.is_ok() {
+            // A key, for instance, is another one on a session that goes on.
+            self.node.refresh_sockets();
             self.links.watch(links::interfaces(&config.desired));
         }
         match done {

@@ -1,62 +1,77 @@
 //! What the router has to say about sockets.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 
 use peerage_config::LogLevel;
-use peerage_core::speaker::{ConnectTarget, Neighbor, NeighborKey};
-use peerage_sockets::{Accepted, SocketSetup};
+use peerage_core::speaker::{ConnectTarget, Neighbor, NeighborKey, SocketOptions};
+use peerage_sockets::{Accepted, Dial, SocketSetup};
 use socket2::Socket;
 
 use crate::daemon::log::Log;
 
-/// Addresses as they are, and neighbours' TTLs on accepted connections too.
+#[cfg(target_os = "linux")]
+type Inner = peerage_linux::Protection;
+#[cfg(not(target_os = "linux"))]
+type Inner = peerage_sockets::Direct;
+
+/// Whether sockets get the keys and check the TTLs that neighbours ask for.
+pub(crate) const PROTECTS: bool = cfg!(target_os = "linux");
+
+/// Addresses as they are, neighbours' options on all their connections, and a log.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     log: Arc<Log>,
-    neighbors: Mutex<BTreeMap<NeighborKey, Neighbor>>,
+    inner: Inner,
 }
 
 impl Sockets {
-    pub(crate) fn new(log: Arc<Log>, neighbors: BTreeMap<NeighborKey, Neighbor>) -> Self {
-        Self { log, neighbors: Mutex::new(neighbors) }
+    pub(crate) fn new(log: Arc<Log>, neighbors: &BTreeMap<NeighborKey, Neighbor>) -> Self {
+        #[cfg(target_os = "linux")]
+        let inner = {
+            let log = Arc::clone(&log);
+            Inner::new(move |who, error| log.say(LogLevel::Warn, &format!("neighbor {who}: {error}")))
+        };
+        #[cfg(not(target_os = "linux"))]
+        let inner = Inner::default();
+        let sockets = Self { log, inner };
+        sockets.set_neighbors(neighbors);
+        sockets
     }
 
     /// Other neighbours from now on.
-    pub(crate) fn set_neighbors(&self, neighbors: BTreeMap<NeighborKey, Neighbor>) {
-        *self.neighbors.lock().unwrap_or_else(PoisonError::into_inner) = neighbors;
+    pub(crate) fn set_neighbors(&self, neighbors: &BTreeMap<NeighborKey, Neighbor>) {
+        #[cfg(target_os = "linux")]
+        self.inner.set_neighbors(neighbors.iter().map(|(key, it)| (key.clone(), it.socket.clone())));
+        #[cfg(not(target_os = "linux"))]
+        let _ = neighbors;
     }
 
-    /// Asks about the neighbour that a connection is from: by interface, by address, by the longest range.
-    fn neighbor<T>(&self, accepted: &Accepted, ask: impl FnOnce(&Neighbor) -> T) -> Option<T> {
-        let neighbors = self.neighbors.lock().unwrap_or_else(PoisonError::into_inner);
-        let remote = accepted.remote.ip();
-        let by_interface =
-            accepted.interface.as_ref().and_then(|name| neighbors.get(&NeighborKey::Interface(name.clone())));
-        let by_range = || {
-            let ranges = neighbors.iter().filter_map(|(key, neighbor)| match key {
-                NeighborKey::Range(range) if range.contains(&remote) => Some((range.prefix_len(), neighbor)),
-                _ => None,
-            });
-            ranges.max_by_key(|(len, _)| *len).map(|(_, neighbor)| neighbor)
-        };
-        let found =
-            by_interface.or_else(|| neighbors.get(&NeighborKey::Address(remote))).or_else(by_range)?;
-        Some(ask(found))
+    /// Who is on the other end of an interface. `true`: the sockets are to be refreshed.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn set_link_local(&self, interface: &str, address: Option<std::net::Ipv6Addr>) -> bool {
+        self.inner.set_link_local(interface, address)
     }
 }
 
 impl SocketSetup for Sockets {
+    fn prepare(&self, socket: &Socket, dial: &Dial, options: &SocketOptions) -> io::Result<()> {
+        self.inner.prepare(socket, dial, options)
+    }
+
+    fn listen(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        self.inner.listen(socket, address)
+    }
+
     fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
-        match (self.neighbor(accepted, |neighbor| neighbor.socket.ttl).flatten(), accepted.remote) {
-            (None, _) => Ok(()),
-            (Some(ttl), SocketAddr::V4(_)) => socket.set_ttl_v4(ttl.into()),
-            (Some(ttl), SocketAddr::V6(_)) => socket.set_unicast_hops_v6(ttl.into()),
-        }
+        self.inner.configure(socket, accepted)
+    }
+
+    fn relisten(&self, socket: &Socket, address: SocketAddr) {
+        self.inner.relisten(socket, address);
+    }
+
+    fn reconfigure(&self, socket: &Socket, connection: &Accepted) -> io::Result<()> {
+        self.inner.reconfigure(socket, connection)
     }
 
     fn dial_failed(&self, target: &ConnectTarget, error: &io::Error) {

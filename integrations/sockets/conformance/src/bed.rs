@@ -18,7 +18,7 @@ use peerage_core::{
     },
     wire::{Asn, Community, Family, RouterId, attr::PathAttributes},
 };
-use peerage_sockets::{Accepted, Clock, Direct, SocketSetup, seed};
+use peerage_sockets::{Accepted, Clock, Dial, Direct, SocketSetup, seed};
 use socket2::Socket;
 
 use crate::{Adapter, Running};
@@ -64,7 +64,7 @@ pub(crate) fn key(host: u8) -> NeighborKey {
 pub(crate) struct SmallBuffers;
 
 impl SocketSetup for SmallBuffers {
-    fn prepare(&self, socket: &Socket, _options: &SocketOptions) -> io::Result<()> {
+    fn prepare(&self, socket: &Socket, _dial: &Dial, _options: &SocketOptions) -> io::Result<()> {
         socket.set_send_buffer_size(4096)
     }
 

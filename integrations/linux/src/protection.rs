@@ -1,0 +1,390 @@
+//! Neighbours' socket options on every socket that may carry something of theirs: connections opened here,
+//! sockets that listen, and connections that were accepted.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use ipnet::IpNet;
+use peerage_core::speaker::{ConnectTarget, NeighborKey, SocketOptions};
+use peerage_sockets::{Accepted, Dial, Direct, SocketSetup};
+use socket2::Socket;
+
+use crate::sockopt;
+
+/// TCP MD5 (RFC 2385), GTSM (RFC 5082) and TTLs, as neighbours ask for them.
+///
+/// It is told who the neighbours are, and on a change again; then
+/// [`Driver::refresh_sockets`](peerage_sockets::Driver::refresh_sockets) of the node brings it to sockets that
+/// are open: a new key is that of a session that goes on. A speaker with this setup may be told
+/// [`Speaker::protect_accepted`](peerage_core::Speaker::protect_accepted).
+///
+/// Whoever asks for a key or a least TTL is never spoken with without it: a connection on which it cannot be
+/// set is not opened, or closed. What cannot be set on a listening socket keeps only that neighbour out.
+///
+/// A socket that listens is everybody's. It has a key for each address and range; a neighbour's on an
+/// interface from when its address is known. It checks the TTL only as far as all neighbours of its family
+/// ask for it: what one asks for beyond that is checked from when its connection is accepted.
+pub struct Protection {
+    state: Mutex<State>,
+    tell: Box<Tell>,
+}
+
+/// Who hears of what could not be set.
+type Tell = dyn Fn(&str, &io::Error) + Send + Sync;
+
+#[derive(Default)]
+struct State {
+    neighbors: BTreeMap<NeighborKey, SocketOptions>,
+    link_local: BTreeMap<String, Ipv6Addr>,
+    /// The keys that are on sockets that listen, by the sockets' cookies.
+    listeners: BTreeMap<u64, BTreeMap<IpNet, Vec<u8>>>,
+    /// What was said of whom: once is enough.
+    told: BTreeMap<String, String>,
+}
+
+impl Protection {
+    /// One without neighbours. `tell` hears what could not be set and what would help, with the neighbour; it
+    /// hears the same once. It is called on the runtime's threads: it must not block.
+    pub fn new(tell: impl Fn(&str, &io::Error) + Send + Sync + 'static) -> Self {
+        Self { state: Mutex::default(), tell: Box::new(tell) }
+    }
+
+    /// Who the neighbours are from now on, and what they ask for.
+    pub fn set_neighbors(&self, neighbors: impl IntoIterator<Item = (NeighborKey, SocketOptions)>) {
+        let mut state = self.lock();
+        state.neighbors = neighbors.into_iter().collect();
+        state.told.clear();
+    }
+
+    /// Who is on the other end of an interface. `true`: a key depends on it, and the node's sockets are to
+    /// be refreshed.
+    pub fn set_link_local(&self, interface: &str, address: Option<Ipv6Addr>) -> bool {
+        let mut state = self.lock();
+        match address {
+            Some(address) => drop(state.link_local.insert(interface.to_owned(), address)),
+            None => drop(state.link_local.remove(interface)),
+        }
+        let key = NeighborKey::Interface(interface.to_owned());
+        state.neighbors.get(&key).is_some_and(|options| options.md5_key.is_some())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says something of somebody, unless it was said.
+    fn say(&self, who: &str, error: &io::Error) {
+        let text = error.to_string();
+        let known = self.lock().told.insert(who.to_owned(), text.clone());
+        if known.as_ref() != Some(&text) {
+            (self.tell)(who, error);
+        }
+    }
+
+    /// Makes a socket that listens what all neighbours together ask for.
+    fn set_listener(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        let cookie = socket.cookie()?;
+        let is_ipv4 = address.is_ipv4();
+        let mut faults = Vec::new();
+        {
+            let mut state = self.lock();
+            let wanted = state.keys(is_ipv4, &mut faults);
+            let least = state.least_ttl(is_ipv4);
+            let ttl = least.any.then_some(u8::MAX);
+            let set = sockopt::set_min_ttl(socket, is_ipv4, least.all)
+                .and_then(|()| sockopt::set_ttl(socket, is_ipv4, ttl));
+            if let Err(error) = set {
+                faults.push((address.to_string(), error));
+            }
+            let known = state.listeners.entry(cookie).or_default();
+            let gone: Vec<IpNet> =
+                known.keys().filter(|peers| !wanted.contains_key(peers)).copied().collect();
+            for peers in gone {
+                match sockopt::set_md5_key(socket, peers, &[]) {
+                    Ok(()) => drop(known.remove(&peers)),
+                    Err(error) => faults.push((peers.to_string(), explain_md5(error))),
+                }
+            }
+            for (peers, key) in wanted {
+                if known.get(&peers) == Some(&key) {
+                    continue;
+                }
+                match sockopt::set_md5_key(socket, peers, &key) {
+                    Ok(()) => drop(known.insert(peers, key)),
+                    Err(error) => faults.push((peers.to_string(), explain_md5(error))),
+                }
+            }
+        }
+        for (who, error) in faults {
+            self.say(&who, &error);
+        }
+        Ok(())
+    }
+
+    /// What the neighbour with a connection asks for.
+    fn options(&self, connection: &Accepted) -> Option<SocketOptions> {
+        self.lock().find(connection.remote.ip(), connection.interface.as_deref()).cloned()
+    }
+
+    /// The error, after somebody has heard of it.
+    fn failed(&self, remote: SocketAddr, error: io::Error) -> io::Error {
+        self.say(&remote.ip().to_string(), &error);
+        error
+    }
+}
+
+impl fmt::Debug for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Options do not print their keys; the listeners' copies are not shown.
+        f.debug_struct("Protection").field("neighbors", &self.lock().neighbors).finish_non_exhaustive()
+    }
+}
+
+impl SocketSetup for Protection {
+    fn dial(&self, target: &ConnectTarget) -> io::Result<Dial> {
+        Direct.dial(target)
+    }
+
+    fn prepare(&self, socket: &Socket, dial: &Dial, options: &SocketOptions) -> io::Result<()> {
+        protect(socket, dial.remote, options, Before::Nothing)
+            .map_err(|error| self.failed(dial.remote, error))
+    }
+
+    fn listen(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        self.set_listener(socket, address)
+    }
+
+    fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
+        // Nobody's connection will be refused.
+        let Some(options) = self.options(accepted) else { return Ok(()) };
+        protect(socket, accepted.remote, &options, Before::Listener)
+            .map_err(|error| self.failed(accepted.remote, error))
+    }
+
+    fn relisten(&self, socket: &Socket, address: SocketAddr) {
+        if let Err(error) = self.set_listener(socket, address) {
+            self.say(&address.to_string(), &error);
+        }
+    }
+
+    fn reconfigure(&self, socket: &Socket, connection: &Accepted) -> io::Result<()> {
+        // Somebody's no more: it is closed anyway.
+        let Some(options) = self.options(connection) else { return Ok(()) };
+        protect(socket, connection.remote, &options, Before::Options)
+            .map_err(|error| self.failed(connection.remote, error))
+    }
+}
+
+/// What a socket may have already, which has to go where it is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// What the listening socket has, which accepted ones inherit.
+    Listener,
+    /// Options of the same neighbour, before they changed.
+    Options,
+}
+
+/// Sets what a neighbour asks for on a connection with it.
+fn protect(socket: &Socket, remote: SocketAddr, options: &SocketOptions, before: Before) -> io::Result<()> {
+    let is_ipv4 = remote.is_ipv4();
+    // RFC 5082 §3: who checks the other's has to send the highest.
+    let ttl = options.ttl.or_else(|| options.min_ttl.map(|_| u8::MAX));
+    if ttl.is_some() || before != Before::Nothing {
+        sockopt::set_ttl(socket, is_ipv4, ttl)?;
+    }
+    if options.min_ttl.is_some() || before != Before::Nothing {
+        sockopt::set_min_ttl(socket, is_ipv4, options.min_ttl.unwrap_or(0))?;
+    }
+    match &options.md5_key {
+        Some(key) => {
+            sockopt::set_md5_key(socket, IpNet::from(remote.ip()), key).map_err(explain_md5)?;
+        }
+        // A kernel without keys has none to take away.
+        None if before != Before::Nothing => {
+            match sockopt::set_md5_key(socket, IpNet::from(remote.ip()), &[]) {
+                Err(error) if !is_missing(&error) => return Err(explain_md5(error)),
+                _ => {}
+            }
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Whether the kernel was built without TCP MD5.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOPROTOOPT | libc::EOPNOTSUPP))
+}
+
+/// The error in words that help, without the key.
+fn explain_md5(error: io::Error) -> io::Error {
+    let text = match error.raw_os_error() {
+        _ if is_missing(&error) => {
+            "this kernel has no TCP MD5 (CONFIG_TCP_MD5SIG): use one that has, or take the key away; until then \
+             there is no session"
+                .to_owned()
+        }
+        Some(libc::ENOMEM | libc::ENOBUFS) => {
+            "there is no room for another TCP MD5 key on the socket: raise net.core.optmem_max, or give a range \
+             of neighbours one key"
+                .to_owned()
+        }
+        _ => format!("the TCP MD5 key cannot be set: {error}"),
+    };
+    io::Error::new(error.kind(), text)
+}
+
+/// The least TTL that neighbours of a family ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LeastTtl {
+    /// What all of them ask for at least; 0: one asks for nothing.
+    all: u8,
+    /// Whether any does.
+    any: bool,
+}
+
+impl State {
+    /// What the neighbour with an address asks for: by interface, by address, by the longest range.
+    fn find(&self, remote: IpAddr, interface: Option<&str>) -> Option<&SocketOptions> {
+        let by_interface =
+            interface.and_then(|name| self.neighbors.get(&NeighborKey::Interface(name.to_owned())));
+        by_interface.or_else(|| self.neighbors.get(&NeighborKey::Address(remote))).or_else(|| {
+            let ranges = self.neighbors.iter().filter_map(|(key, options)| match key {
+                NeighborKey::Range(range) if range.contains(&remote) => Some((range.prefix_len(), options)),
+                _ => None,
+            });
+            ranges.max_by_key(|(len, _)| *len).map(|(_, options)| options)
+        })
+    }
+
+    /// Where a neighbour's connections come from; `None`: nobody knows yet.
+    fn peers(&self, key: &NeighborKey) -> Option<IpNet> {
+        match key {
+            NeighborKey::Address(address) => Some(IpNet::from(*address)),
+            NeighborKey::Range(range) => Some(range.trunc()),
+            NeighborKey::Interface(name) => self.link_local.get(name).map(|it| IpNet::from(IpAddr::V6(*it))),
+        }
+    }
+
+    /// The keys of a family. The kernel tells neighbours apart by their addresses alone: two interfaces
+    /// with one address behind both cannot have two keys.
+    fn keys(&self, is_ipv4: bool, faults: &mut Vec<(String, io::Error)>) -> BTreeMap<IpNet, Vec<u8>> {
+        let mut keys = BTreeMap::new();
+        for (key, options) in &self.neighbors {
+            let (Some(secret), Some(peers)) = (&options.md5_key, self.peers(key)) else { continue };
+            if peers.addr().is_ipv4() != is_ipv4 {
+                continue;
+            }
+            if keys.get(&peers).is_some_and(|other| other != secret) {
+                let text = format!(
+                    "another neighbour has the address {} too, with another key: give both the same key, or \
+                     one another address",
+                    peers.addr()
+                );
+                faults.push((key.to_string(), io::Error::new(io::ErrorKind::InvalidInput, text)));
+                continue;
+            }
+            keys.insert(peers, secret.clone());
+        }
+        keys
+    }
+
+    fn least_ttl(&self, is_ipv4: bool) -> LeastTtl {
+        let of_family = |key: &NeighborKey| match key {
+            NeighborKey::Address(address) => address.is_ipv4() == is_ipv4,
+            NeighborKey::Range(range) => range.addr().is_ipv4() == is_ipv4,
+            NeighborKey::Interface(_) => !is_ipv4,
+        };
+        let asked = self.neighbors.iter().filter(|(key, _)| of_family(key));
+        let least = asked.map(|(_, options)| options.min_ttl.unwrap_or(0));
+        let (low, high) = least.fold((u8::MAX, 0), |(low, high), it| (low.min(it), high.max(it)));
+        LeastTtl { all: low.min(high), any: high > 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> NeighborKey {
+        match (text.parse(), text.parse()) {
+            (Ok(address), _) => NeighborKey::Address(address),
+            (_, Ok(range)) => NeighborKey::Range(range),
+            _ => NeighborKey::Interface(text.into()),
+        }
+    }
+
+    /// A name, a key and a least TTL.
+    type Asked = (&'static str, Option<&'static str>, Option<u8>);
+
+    fn state(neighbors: &[Asked]) -> State {
+        let options = |md5: &Option<&str>, min_ttl| SocketOptions {
+            ttl: None,
+            min_ttl,
+            md5_key: md5.map(|md5| md5.as_bytes().to_vec()),
+        };
+        let neighbors = neighbors.iter().map(|(name, md5, ttl)| (key(name), options(md5, *ttl)));
+        State { neighbors: neighbors.collect(), ..State::default() }
+    }
+
+    #[test]
+    fn a_listener_checks_what_all_ask_for() {
+        let table: [(&[Asked], u8, bool); 5] = [
+            (&[], 0, false),
+            (&[("192.0.2.1", None, None)], 0, false),
+            (&[("192.0.2.1", None, Some(255)), ("192.0.2.2", None, Some(254))], 254, true),
+            (&[("192.0.2.1", None, Some(255)), ("192.0.2.2", None, None)], 0, true),
+            // Those of the other family come to another socket.
+            (&[("192.0.2.0/24", None, Some(255)), ("net0", None, None)], 255, true),
+        ];
+        for (neighbors, all, any) in table {
+            assert_eq!(state(neighbors).least_ttl(true), LeastTtl { all, any }, "{neighbors:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_by_address_and_an_interface_has_one_when_it_is_known() {
+        let mut state = state(&[
+            ("192.0.2.1", Some("a"), None),
+            ("198.51.100.0/24", Some("b"), None),
+            ("192.0.2.2", None, None),
+            ("net0", Some("c"), None),
+            ("net1", Some("d"), None),
+        ]);
+        let mut faults = Vec::new();
+        let of = |keys: BTreeMap<IpNet, Vec<u8>>| {
+            keys.into_iter()
+                .map(|(peers, key)| format!("{peers} {}", String::from_utf8_lossy(&key)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(state.keys(true, &mut faults)), ["192.0.2.1/32 a", "198.51.100.0/24 b"]);
+        assert!(state.keys(false, &mut faults).is_empty());
+        let both: Ipv6Addr = "fe80::1".parse().unwrap();
+        state.link_local.insert("net0".into(), both);
+        assert_eq!(of(state.keys(false, &mut faults)), ["fe80::1/128 c"]);
+        assert!(faults.is_empty());
+        state.link_local.insert("net1".into(), both);
+        assert_eq!(of(state.keys(false, &mut faults)), ["fe80::1/128 c"]);
+        let [(who, error)] = &faults[..] else { panic!("{faults:?}") };
+        assert!(who == "net1" && error.to_string().contains("fe80::1"), "{error}");
+    }
+
+    #[test]
+    fn no_key_is_printed() {
+        let protection = Protection::new(|_, _| {});
+        let options = SocketOptions { md5_key: Some(b"hush-hush".to_vec()), ..SocketOptions::default() };
+        protection.set_neighbors([(key("192.0.2.1"), options)]);
+        let listener = peerage_sockets::listen(&protection, "127.0.0.1:0".parse().unwrap()).unwrap();
+        assert!(!format!("{protection:?} {listener:?}").contains("hush"));
+        assert!(!format!("{protection:?}").contains("104, 117, 115, 104"));
+        for code in [libc::ENOPROTOOPT, libc::ENOMEM, libc::EINVAL] {
+            let error = explain_md5(io::Error::from_raw_os_error(code)).to_string();
+            assert!(error.contains("key"), "{error}");
+        }
+    }
+}
