@@ -75,7 +75,11 @@ fn say(why: &str) {
 
 /// `peerage lab --netns` on these files.
 fn netns(inputs: &Inputs, more: &[&str]) -> Command {
-    tool::lab(inputs, &[&["--netns", "--timeout", "60s"], more].concat())
+    let mut words = vec!["--netns"];
+    if !more.contains(&"--timeout") {
+        words.extend(["--timeout", "60s"]);
+    }
+    tool::lab(inputs, &[&words, more].concat())
 }
 
 /// The article's originals, else our own files.
@@ -242,6 +246,37 @@ fn peerage_as_the_routers() {
         run.stderr.contains("no ping, no traceroute: `peerage router` puts no routes into the kernel"),
         "{run}"
     );
+}
+
+/// What does not come up is named, and what the policies of the other rack lead to is there all the same.
+#[test]
+fn one_wrong_peer_as() {
+    let Some(_alone) = machine() else { return };
+    let copy = Copy::new().replace("cilium-bgp-peering-policies.yaml", "peerASN: 65011", "peerASN: 65012");
+    let run = Run::of(&mut netns(&copy.inputs, &["--once", "--json", "--timeout", "15s"]));
+    assert_eq!(run.code, 1, "{run}");
+    let document = run.json();
+    assert_eq!((routes(&document, "before"), routes(&document, "after")), (8, 10), "{run}");
+    for text in [
+        "not converged with the policies within 15s",
+        "  session ",
+        "clab-bgp-cplane-demo-worker3",
+        "10.0.4.2",
+    ] {
+        assert!(run.stderr.contains(text), "{text}\n{run}");
+    }
+}
+
+/// Without agents nothing comes to the fabric, and by its tables no packet would arrive.
+#[test]
+fn no_agents() {
+    let Some(_alone) = machine() else { return };
+    let copy = Copy::new().replace("values.yaml", "enabled: true", "enabled: false");
+    let run = Run::of(&mut netns(&copy.inputs, &["--once", "--json", "--routers", "peerage"]));
+    assert_eq!(run.code, 0, "{run}");
+    let document = run.json();
+    assert_eq!((routes(&document, "before"), routes(&document, "after")), (8, 8), "{run}");
+    assert!(run.stderr.contains("no agent runs"), "{run}");
 }
 
 /// For people: FRR's own tables, the computed path, and what ping and traceroute print.

@@ -42,8 +42,8 @@ impl Agents {
         }
         let mut agents = Self { manifests, desk, agents: Vec::new() };
         agents.write("nodes.json", &nodes(cluster)?)?;
-        for node in &lab.nodes {
-            let dir = run.join("agents").join(&node.server);
+        for (index, node) in lab.nodes.iter().enumerate() {
+            let dir = run.join("agents").join(index.to_string());
             fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
             let words =
                 ["agent".as_ref(), "--manifests".as_ref(), agents.manifests.as_os_str(), "--node".as_ref()];

@@ -101,7 +101,9 @@ fn rules(run: &Path, space: &Space) -> Result<Vec<String>> {
             notices.push(format!("{}: {name} is not installed, the MASQUERADE rule is left out", space.file));
             continue;
         }
-        space::output(program(name, run)?.args(words))?;
+        // Its lock is a file of the host's otherwise.
+        let lock = run.join("xtables.lock");
+        space::output(program(name, run)?.env("XTABLES_LOCKFILE", lock).args(words))?;
     }
     Ok(notices)
 }

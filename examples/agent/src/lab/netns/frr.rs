@@ -89,14 +89,9 @@ impl Frr {
     }
 
     /// Runs FRR as a router, in its namespace.
-    pub(super) fn start(&self, router: &Router, space: &Path) -> Result<Daemons> {
-        let dir = self.run.join("frr").join(&router.name);
-        if dir.as_os_str().len() > 90 {
-            bail!(
-                "{} is too long for the sockets in it; set XDG_RUNTIME_DIR to a shorter path",
-                dir.display()
-            );
-        }
+    pub(super) fn start(&self, index: usize, router: &Router, space: &Path) -> Result<Daemons> {
+        // By its number: a name can be too long for a socket's path.
+        let dir = self.run.join("frr").join(index.to_string());
         // The daemons change to a user of their own.
         let owned = ["-d", "-m", "0755", "-o", "frr", "-g", "frr"];
         output(program("install", &self.run)?.args(owned).arg(&dir))?;

@@ -47,19 +47,8 @@ pub(super) fn find(program: &str) -> Option<PathBuf> {
 pub(super) fn run(arguments: &LabArgs) -> Result<ExitCode> {
     check(arguments.routers)?;
     let run = RunDir::make()?;
-    let mut command = Command::new("setpriv");
-    command.args([
-        "--pdeathsig",
-        "KILL",
-        "--",
-        "unshare",
-        "--net",
-        "--pid",
-        "--mount",
-        "--fork",
-        "--kill-child",
-    ]);
-    command.arg("--").arg(std::env::current_exe().context("cannot find this program's own file")?);
+    let mut command = namespaces()?;
+    command.arg(std::env::current_exe().context("cannot find this program's own file")?);
     let own: Vec<OsString> = std::env::args_os().skip(1).collect();
     command.args(own).arg("--within").arg(run.path());
     // The pipe: an octet in it is the wish to end, its end is the end of this process. A terminal's Ctrl-C
@@ -72,6 +61,16 @@ pub(super) fn run(arguments: &LabArgs) -> Result<ExitCode> {
         bail!("the lab was ended by signal {signal}; nothing of it is left");
     }
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
+
+/// What runs a program as the first process of new namespaces. It ends when the calling thread does, and
+/// everything in the namespaces with it.
+fn namespaces() -> Result<Command> {
+    let path = |program| find(program).with_context(|| format!("{program} is not installed"));
+    let mut command = Command::new(path("setpriv")?);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(path("unshare")?);
+    command.args(["--net", "--pid", "--mount", "--fork", "--kill-child", "--"]);
+    Ok(command)
 }
 
 /// Hands on Ctrl-C and SIGTERM: the first is a wish, the second an order.
@@ -107,6 +106,13 @@ fn check(routers: Routers) -> Result<()> {
         bail!(
             "peerage lab --netns runs programs that are not installed here: apt-get install {}",
             packages.join(" ")
+        );
+    }
+    let trial = namespaces()?.arg("true").stdin(Stdio::null()).output().context("cannot run setpriv")?;
+    if !trial.status.success() {
+        bail!(
+            "no namespaces can be had here ({}): in a container, run it with --privileged; `peerage lab` needs none",
+            String::from_utf8_lossy(&trial.stderr).trim()
         );
     }
     Ok(())

@@ -33,8 +33,9 @@ pub(super) struct Peer {
 
 impl Peer {
     /// `peerage router` as a router of the lab.
-    pub(super) fn start(router: &Router, run: &Path, runtime: Runtime) -> Result<Self> {
-        let dir = run.join("routers").join(&router.name);
+    pub(super) fn start(index: usize, router: &Router, run: &Path, runtime: Runtime) -> Result<Self> {
+        // By its number: a name can be too long for a socket's path.
+        let dir = run.join("routers").join(index.to_string());
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let file = dir.join("peerage.toml");
         let config = peerage_config::Config::new(router.desired.clone());

@@ -42,11 +42,13 @@ impl Routers {
         match arguments.routers {
             cli::Routers::Frr => {
                 let frr = Frr::prepare(run)?;
-                let daemons = all(lab, |router| frr.start(router, &run.join(node_file(&router.name))))?;
+                let daemons =
+                    all(lab, |index, router| frr.start(index, router, &run.join(node_file(&router.name))))?;
                 Ok(Self::Frr(frr, daemons))
             }
             cli::Routers::Peerage => {
-                all(lab, |router| Peer::start(router, run, arguments.runtime)).map(Self::Peerage)
+                all(lab, |index, router| Peer::start(index, router, run, arguments.runtime))
+                    .map(Self::Peerage)
             }
         }
     }
@@ -155,15 +157,14 @@ fn question(router: &Router, what: &What, format: Format, family: FamilyName) ->
 }
 
 /// Starts all routers at once.
-fn all<T: Send>(lab: &Lab, start: impl Fn(&Router) -> Result<T> + Sync) -> Result<Vec<Mutex<T>>> {
+fn all<T: Send>(lab: &Lab, start: impl Fn(usize, &Router) -> Result<T> + Sync) -> Result<Vec<Mutex<T>>> {
+    let start = |(index, router): (usize, &Router)| {
+        start(index, router).with_context(|| format!("cannot start {}", router.name))
+    };
+    let start = &start;
     thread::scope(|scope| {
-        let started: Vec<_> = lab
-            .routers
-            .iter()
-            .map(|router| {
-                scope.spawn(|| start(router).with_context(|| format!("cannot start {}", router.name)))
-            })
-            .collect();
+        let routers = lab.routers.iter().enumerate();
+        let started: Vec<_> = routers.map(|router| scope.spawn(move || start(router))).collect();
         started
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))).map(Mutex::new))
