@@ -119,12 +119,16 @@ impl Instances {
         // Where it listens only a new one can change. That it can listen there is known first.
         let node = self.runtime.spawn(home.sockets(name), &wanted.listen)?;
         home.started(name, wanted, &node);
-        if let Some(known) = known {
-            known.node.shutdown("the local port changes", PATIENCE);
+        let text = "the local port changes";
+        if let Some(known) = &known {
+            known.node.with(|speaker, now| speaker.shutdown(now, text));
         }
         home.telling(name, &wanted.desired);
         let plan = tell(&node, &wanted.desired);
         self.lock().insert(name.to_owned(), Running { node, listen: wanted.listen.clone() });
+        if let Some(known) = known {
+            known.node.shutdown(text, PATIENCE);
+        }
         Ok(Outcome::Started(plan?))
     }
 

@@ -461,6 +461,28 @@ fn several_instances_and_who_listens() {
         agent.hears(&["instance 65020: neighbor 127.0.0.12: up, AS 65012"]);
         assert!(TcpStream::connect(("127.0.0.1", place.port)).is_err(), "the other one does not listen");
 
+        // A port that it cannot have costs it nothing.
+        let mut command = tool::peerage(&["monitor", "--node", "65020", "--socket"]);
+        let mut monitor = Process::start(command.arg(&agent.socket), false);
+        monitor.hears(&["neighbor 127.0.0.12: is Established"]);
+        place.replace("node.yaml", &node(PODS, &annotation(taken)));
+        agent.hears(&["BGP instance 65020", &taken.to_string(), "what ran of it goes on"]);
+        place.replace("node.yaml", &node(PODS, &annotation(mine)));
+        agent.hears(&["no longer: Node/worker: BGP instance 65020"]);
+        let neighbor = agent.json(&["show", "neighbor", "127.0.0.12", "--node", "65020"]);
+        assert_eq!(neighbor["127.0.0.12"]["bgpState"], "Established");
+        // Another one is a new instance.
+        let another = port();
+        place.replace("node.yaml", &node(PODS, &annotation(another)));
+        assert_eq!(peer.notification(), (6, 2));
+        monitor.hears(&["neighbor 127.0.0.12: down: sent NOTIFICATION 6/2"]);
+        agent.hears(&["instance 65020: starts", &format!("listening on port {another}")]);
+        // It dials by now, and so it knows its neighbours.
+        agent.hears(&["instance 65020: neighbor 127.0.0.12: does not come up: connection refused"]);
+        let mut peer = Raw::connect([127, 0, 0, 12], another);
+        peer.handshake(65012);
+        agent.hears(&["instance 65020: neighbor 127.0.0.12: up, AS 65012"]);
+
         agent.stop();
         assert_eq!(peer.notification(), (6, 2));
         tor.hears(&["received NOTIFICATION 6/2"]);

@@ -275,11 +275,10 @@ impl Snapshot {
     }
 
     /// Takes from `old` the objects that `faults` say are faulty now. Where a fault is about something
-    /// without a name, or not all faults are here, it may be any that is missing.
-    pub(crate) fn fill_from(&mut self, old: &Self, more: bool, faults: &[Fault]) -> Vec<String> {
+    /// without a name, it may be any that is missing.
+    pub(crate) fn fill_from(&mut self, old: &Self, faults: &[Fault]) -> Vec<String> {
         let errors = || faults.iter().filter(|fault| fault.severity == Severity::Error);
-        let any =
-            more || errors().any(|fault| fault.object.as_ref().is_none_or(|name| name.ends_with(NO_NAME)));
+        let any = errors().any(|fault| fault.object.as_ref().is_none_or(|name| name.ends_with(NO_NAME)));
         let faulty: BTreeSet<&str> = errors().filter_map(|fault| fault.object.as_deref()).collect();
         let wanted = |name: &String| any || faulty.contains(name.as_str());
         let mut kept = Vec::new();

@@ -134,6 +134,7 @@ impl Entry {
             // Errors first: they are what has to be mended.
             faults.sort_by_key(|fault| std::cmp::Reverse(fault.severity));
             faults.truncate(MAX_FAULTS);
+            // About no object in particular: none goes that may be meant.
             faults.push(Fault::error(name, format!("and {} more faults", many - MAX_FAULTS)));
         }
         if !whole && !self.used.is_empty() {
@@ -141,7 +142,7 @@ impl Entry {
             self.keep(faults, name);
             return true;
         }
-        let kept = new.fill_from(&self.used, many > MAX_FAULTS, &faults);
+        let kept = new.fill_from(&self.used, &faults);
         if !kept.is_empty() {
             faults.push(stays(name, &kept));
         }

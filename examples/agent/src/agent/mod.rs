@@ -15,6 +15,7 @@ mod source;
 mod watch;
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     process::ExitCode,
@@ -58,7 +59,7 @@ pub(crate) struct Agent {
     node: String,
     log: Arc<Log>,
     instances: Instances,
-    /// What belongs to each instance, running or about to.
+    /// What belongs to each instance that runs.
     parts: Mutex<BTreeMap<String, Part>>,
     faults: Mutex<Faults>,
 }
@@ -109,7 +110,7 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
 
 impl Agent {
     /// Becomes what the source says, again and again, until the end is asked for.
-    fn follow(self: &Arc<Self>, source: &Source, waiting: &Receiver<Input>) {
+    fn follow(&self, source: &Source, waiting: &Receiver<Input>) {
         let mut current = None;
         let mut wait = Duration::ZERO;
         loop {
@@ -128,7 +129,7 @@ impl Agent {
     }
 
     /// Becomes what the objects say; whether all of it could be done.
-    fn become_what(self: &Arc<Self>, found: &mut Found) -> bool {
+    fn become_what(&self, found: &mut Found) -> bool {
         let Compiled { policy, instances, local_ports, held, faults } = compile(&found.snapshot, &self.node);
         let mut all = found.snapshot.faults();
         all.extend(found.notes.iter().cloned());
@@ -144,8 +145,8 @@ impl Agent {
                 (name, Wanted { desired, listen })
             })
             .collect();
-        let home = Arc::clone(self);
-        let outcomes = self.instances.apply(&wanted, &held, &HomeOf(home));
+        let home = HomeOf { agent: self, starting: RefCell::default() };
+        let outcomes = self.instances.apply(&wanted, &held, &home);
         let mut done = true;
         for (name, outcome) in &outcomes {
             if let Outcome::Failed(why) = outcome {
@@ -213,15 +214,17 @@ impl Agent {
 }
 
 /// The agent, as its instances see it.
-struct HomeOf(Arc<Agent>);
+struct HomeOf<'a> {
+    agent: &'a Agent,
+    /// Of one that is about to start; it may not come to that.
+    starting: RefCell<Option<(String, Part)>>,
+}
 
-impl Home for HomeOf {
+impl Home for HomeOf<'_> {
     fn sockets(&self, name: &str) -> Arc<dyn SocketSetup> {
-        let sockets = Arc::new(Sockets::new(Arc::clone(&self.0.log), &BTreeMap::new()));
+        let sockets = Arc::new(Sockets::new(Arc::clone(&self.agent.log), &BTreeMap::new()));
         let part = Part { sockets: Arc::clone(&sockets), listeners: Arc::default() };
-        if let Some(old) = self.0.lock_parts().insert(name.to_owned(), part) {
-            old.listeners.end("the instance starts anew");
-        }
+        self.starting.replace(Some((name.to_owned(), part)));
         sockets
     }
 
@@ -238,10 +241,10 @@ impl Home for HomeOf {
             count(desired.neighbors.len(), "neighbor"),
             count(desired.originate.len(), "route"),
         );
-        self.0.log.say(LogLevel::Info, &text);
-        let log = Arc::clone(&self.0.log);
+        self.agent.log.say(LogLevel::Info, &text);
+        let log = Arc::clone(&self.agent.log);
         let listeners =
-            self.0.lock_parts().get(name).map(|part| Arc::clone(&part.listeners)).unwrap_or_default();
+            self.starting.borrow().as_ref().map(|(_, part)| Arc::clone(&part.listeners)).unwrap_or_default();
         let name = name.to_owned();
         let mut teller = Teller::default();
         node.set_event_sink(move |event| {
@@ -253,7 +256,13 @@ impl Home for HomeOf {
     }
 
     fn telling(&self, name: &str, desired: &Desired) {
-        if let Some(part) = self.0.lock_parts().get(name) {
+        let mut parts = self.agent.lock_parts();
+        if let Some((name, part)) = self.starting.take().filter(|(starting, _)| starting == name)
+            && let Some(old) = parts.insert(name, part)
+        {
+            old.listeners.end("the instance starts anew");
+        }
+        if let Some(part) = parts.get(name) {
             part.sockets.set_neighbors(&desired.neighbors);
         }
     }

@@ -97,6 +97,9 @@ fn a_file_that_is_not_good_any_more_takes_nothing_away() {
         assert_eq!(found.last().unwrap(), stay);
         assert!(!look(&mut store, &Folder::from([("a.yaml", now)])), "said once: {now:?}");
         // Good again, as it was or otherwise.
+        assert!(look(&mut store, &Folder::from([("a.yaml", Ok(good.as_str()))])));
+        assert_eq!((used(&store), said(&store)), (before.map(str::to_owned).to_vec(), vec![]), "{now:?}");
+        look(&mut store, &Folder::from([("a.yaml", now)]));
         assert!(look(&mut store, &Folder::from([("a.yaml", Ok(POLICY))])));
         assert_eq!(used(&store), ["P rack0 1"], "what is left out of a good file goes");
         assert_eq!(said(&store), [""; 0]);
@@ -210,6 +213,28 @@ fn what_is_said_of_one_file_is_bounded() {
     assert!(faults.len() < 110, "{}", faults.len());
     assert!(faults.iter().any(|fault| fault.contains("more faults")), "{:?}", faults.last());
     assert_eq!(used(&store), ["P rack0 1"]);
+}
+
+#[test]
+fn of_a_file_that_is_no_yaml_any_more_nothing_new_is_used() {
+    let file = |prefix: &str, end: &str| format!("{}---\n{POLICY}{end}", node("n0", prefix));
+    let (good, cut) = (file("10.1.0.0/24", ""), file("10.2.0.0/24", "    - {peerAddress: "));
+    let mut store = Store::new("dir");
+    look(&mut store, &Folder::from([("a.yaml", Ok(good.as_str()))]));
+    look(&mut store, &Folder::from([("a.yaml", Ok(cut.as_str()))]));
+    assert_eq!(used(&store), ["P rack0 1", "N n0 [10.1.0.0/24]"]);
+}
+
+#[test]
+fn faults_that_are_not_kept_take_nothing_away_either() {
+    let many = "    - {peerAddress: nowhere, peerASN: 1}\n".repeat(200);
+    let bad = policy("rack1").replace("localASN: 65010", "localASN: x");
+    let (good, wrong) = (format!("{POLICY}---\n{}", policy("rack1")), format!("{POLICY}{many}---\n{bad}"));
+    let mut store = Store::new("dir");
+    look(&mut store, &Folder::from([("a.yaml", Ok(good.as_str()))]));
+    look(&mut store, &Folder::from([("a.yaml", Ok(wrong.as_str()))]));
+    assert!(said(&store).iter().all(|fault| !fault.contains("localASN")), "else it says nothing");
+    assert_eq!(used(&store), ["P rack0 1", "P rack1 1"]);
 }
 
 #[test]
