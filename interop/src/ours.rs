@@ -19,8 +19,8 @@ use peerage_core::{
     },
     wire::{Asn, Family, RouterId, attr::PathAttributes},
 };
-use peerage_linux::{Discovery, Found};
-use peerage_sockets::{Clock, Direct, seed};
+use peerage_linux::{Discovery, Found, Protection};
+use peerage_sockets::{Clock, seed};
 use peerage_tokio::Node;
 use tokio::runtime::Runtime;
 
@@ -47,6 +47,7 @@ pub struct Ours {
     node: Node,
     // Declared after the node, which it runs.
     _runtime: Runtime,
+    protection: Arc<Protection>,
     address: IpAddr,
     desired: Desired,
     events: Arc<Mutex<Vec<Event>>>,
@@ -67,8 +68,11 @@ impl Ours {
     /// If the address cannot be listened on.
     pub fn start_listening(asn: u32, address: IpAddr, listen: SocketAddr) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let speaker = Speaker::new(seed(), Clock.now());
-        let node = Node::spawn_on(runtime.handle(), speaker, Arc::new(Direct), &[listen])?;
+        let mut speaker = Speaker::new(seed(), Clock.now());
+        speaker.protect_accepted();
+        let protection = Arc::new(Protection::new(move |who, error| println!("{address}: {who}: {error}")));
+        let setup = Arc::clone(&protection);
+        let node = Node::spawn_on(runtime.handle(), speaker, setup, &[listen])?;
         let events = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&events);
         node.set_event_sink(Box::new(move |event| {
@@ -85,6 +89,7 @@ impl Ours {
             discovery: None,
             node,
             _runtime: runtime,
+            protection,
             address,
             desired: Desired::new(Asn(asn), RouterId::from(router_id)),
             events,
@@ -108,6 +113,9 @@ impl Ours {
     /// If its configuration has a fault.
     pub fn configure(&mut self, key: NeighborKey, neighbor: Neighbor) -> Result<()> {
         self.desired.neighbors.insert(key, neighbor);
+        let options = self.desired.neighbors.iter().map(|(key, it)| (key.clone(), it.socket.clone()));
+        self.protection.set_neighbors(options);
+        self.node.refresh_sockets();
         let faults = self.node.with(|speaker, now| speaker.reconcile(now, &self.desired));
         faults.map_err(|faults| anyhow::anyhow!("{faults}")).map(drop)
     }

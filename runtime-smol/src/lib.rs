@@ -156,7 +156,8 @@ impl Node {
         // Late or not, what is left ends now.
         or(self.driver.drained(), sleep(limit)).await;
         self.driver.kill();
-        self.driver.drained().await;
+        // Only a task that does not get to run is still there then.
+        or(self.driver.drained(), sleep(LINGER)).await;
     }
 
     /// [`Node::shutdown`] for a thread that is not the executor's. Within a task, await
@@ -263,7 +264,11 @@ async fn exchange(
     if driver.lingers(connection) {
         finish(stream.get_ref());
         let receiving = async { _ = receive(driver, connection, stream).await };
-        or(receiving, overdue(connection)).await;
+        let late = async {
+            overdue(connection).await;
+            reset_on_close(stream.get_ref());
+        };
+        or(receiving, late).await;
     }
     CloseReason::Failed
 }

@@ -138,7 +138,8 @@ impl Node {
         // Late or not, what is left ends now.
         let _ = timeout(limit, self.driver.drained()).await;
         self.driver.kill();
-        self.driver.drained().await;
+        // Only a task that does not get to run is still there then.
+        let _ = timeout(LINGER, self.driver.drained()).await;
     }
 
     /// [`Node::shutdown`] for a thread that is not the runtime's.
@@ -230,7 +231,7 @@ async fn exchange(driver: &Arc<Driver<Tokio>>, connection: &Connection, stream: 
         finish(stream);
         tokio::select! {
             _ = receive(driver, connection, stream) => {}
-            () = overdue(connection) => {}
+            () = overdue(connection) => reset_on_close(stream),
         }
     }
     CloseReason::Failed

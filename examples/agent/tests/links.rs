@@ -118,6 +118,24 @@ impl Namespace {
         run.stdout
     }
 
+    /// Waits until several more segments are dropped for one of these reasons (TcpExt of /proc/net/netstat).
+    fn drops(&self, reasons: &[&str]) {
+        let count = || -> u64 {
+            let text = Run::of(self.command("cat").arg("/proc/self/net/netstat")).stdout;
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+            let names = lines.next().unwrap().split(' ').zip(lines.next().unwrap().split(' '));
+            names
+                .filter(|(name, _)| reasons.contains(name))
+                .map(|(_, value)| value.parse::<u64>().unwrap())
+                .sum()
+        };
+        let (before, end) = (count(), Instant::now() + PATIENCE);
+        while count() < before + 3 {
+            assert!(Instant::now() < end, "nothing is dropped for {reasons:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The link-local address of an interface, once it may be used.
     fn link_local(&self, interface: &str) -> String {
         let end = Instant::now() + PATIENCE;
@@ -211,6 +229,20 @@ impl Router {
         );
         assert_eq!(run.code, 0, "{run}");
         run.json()[name].clone()
+    }
+
+    /// Waits for a route.
+    fn has(&self, prefix: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut command = tool::peerage(&["show", "route", prefix, "-o", "json"]);
+            let run = Run::of(command.arg("--socket").arg(&self.socket));
+            if run.code == 0 && run.json()["paths"][0]["bestpath"] == true {
+                return;
+            }
+            assert!(Instant::now() < end, "{run}");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn reload(&self, config: &str) {
@@ -347,4 +379,74 @@ fn without_the_capability_it_says_what_is_missing_and_waits() {
     assert_eq!(a.neighbor("net0")["bgpState"], "Active", "{found}");
     b.stop();
     a.stop();
+}
+
+#[test]
+fn a_key_keeps_others_out_and_changes_under_a_session() {
+    let Some(pair) = Pair::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // KEEPALIVEs every second, so that there is something to drop.
+    let with =
+        |own: u8, more: &str| config(own, "net0", more).replace("hold = 9", "hold = 60, keepalive = 1");
+    let key = |own: u8, key: &str| with(own, &format!("password = \"{key}\""));
+    let mut a = Router::start(&pair.a, folder.path(), "a", &key(1, "hush-hush"), "tokio");
+    let mut b = Router::start(&pair.b, folder.path(), "b", &with(2, ""), "smol");
+    pair.a.drops(&["TCPMD5NotFound"]);
+    assert_eq!(a.neighbor("net0")["connectionsEstablished"], 0);
+    b.reload(&key(2, "psst-psst"));
+    pair.a.drops(&["TCPMD5Failure"]);
+    assert_eq!(a.neighbor("net0")["connectionsEstablished"], 0);
+    b.reload(&key(2, "hush-hush"));
+    a.hears(&["neighbor net0: up"]);
+    b.hears(&["neighbor net0: up"]);
+
+    // Another key at one end, then at the other: the session waits for that, and goes on.
+    a.reload(&key(1, "psst-psst"));
+    a.hears(&["password changed; cost: none"]);
+    pair.a.drops(&["TCPMD5Failure"]);
+    b.reload(&key(2, "psst-psst"));
+    b.hears(&["password changed; cost: none"]);
+    let received =
+        |router: &Router| router.neighbor("net0")["messageStats"]["keepalivesRecv"].as_u64().unwrap();
+    for router in [&a, &b] {
+        let (before, end) = (received(router), Instant::now() + PATIENCE);
+        while received(router) < before + 3 {
+            assert!(Instant::now() < end, "nothing arrives: {:#}", router.neighbor("net0"));
+            thread::sleep(Duration::from_millis(50));
+        }
+        let neighbor = router.neighbor("net0");
+        assert_eq!(neighbor["connectionsEstablished"], 1, "{neighbor:#}");
+        assert_eq!(neighbor["connectionsDropped"], 0, "{neighbor:#}");
+        assert!(!neighbor.to_string().contains("psst"), "{neighbor:#}");
+    }
+    a.stop();
+    b.stop();
+    for router in [&a, &b] {
+        let said = router.heard.join("\n");
+        assert!(!said.contains("hush") && !said.contains("psst"), "{said}");
+    }
+}
+
+#[test]
+fn a_ttl_is_checked_and_changes_under_a_session() {
+    let Some(pair) = Pair::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let with =
+        |own: u8, more: &str| config(own, "net0", more).replace("hold = 9", "hold = 60, keepalive = 1");
+    let mut a = Router::start(&pair.a, folder.path(), "a", &with(1, "ttl-security = 1"), "smol");
+    let mut b = Router::start(&pair.b, folder.path(), "b", &with(2, ""), "tokio");
+    pair.a.drops(&["TCPMinTTLDrop"]);
+    assert_eq!(a.neighbor("net0")["connectionsEstablished"], 0);
+    b.reload(&with(2, "ttl-security = 1"));
+    a.hears(&["neighbor net0: up"]);
+    b.hears(&["neighbor net0: up"]);
+    // Without it at one end the other drops what comes, and no longer when it is back.
+    b.reload(&with(2, ""));
+    b.hears(&["cost: none"]);
+    pair.a.drops(&["TCPMinTTLDrop"]);
+    b.reload(&with(2, "ttl-security = 1").replace("10.2.0.0/16", "10.22.0.0/16"));
+    a.has("10.22.0.0/16");
+    assert_eq!(a.neighbor("net0")["connectionsEstablished"], 1);
+    a.stop();
+    b.stop();
 }

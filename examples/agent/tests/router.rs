@@ -164,15 +164,14 @@ fn check_says_everything_at_once() {
 }
 
 #[test]
-fn examples_pass_and_say_what_is_not_done() {
+fn examples_pass() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../router");
-    for (name, notice) in [("tor", ""), ("route-reflector", ""), ("collector", "`password`")] {
+    for name in ["tor", "route-reflector", "collector"] {
         let run =
             Run::of(tool::peerage(&["router", "--check", "-c"]).arg(examples.join(format!("{name}.toml"))));
         assert_eq!(run.code, 0, "{run}");
         assert_eq!(run.stdout.lines().count(), 1, "{run}");
         assert!(run.stdout.contains("good: AS "), "{run}");
-        assert!(run.stderr.contains(notice), "{run}");
     }
 }
 
@@ -321,28 +320,6 @@ fn a_monitor_that_does_not_read_is_dropped() {
     a.has("20.39.0.0/24");
     a.hears(&["monitor: a reader", "was dropped"]);
     assert_eq!(b.json(&["show", "neighbor"])["127.0.0.1"]["connectionsEstablished"], 1);
-}
-
-/// A neighbour that asks for protection that cannot be given is not spoken with at all, from either side.
-#[test]
-fn a_key_that_cannot_be_set_keeps_the_neighbour_out() {
-    let (folder, port) = (tempfile::tempdir().unwrap(), port());
-    let secret = config(port, 1, &[2], "log = \"debug\"") + "password = \"hush-hush\"\n";
-    let mut a = Router::start(folder.path(), "a", &secret, "tokio");
-    let _b = Router::start(folder.path(), "b", &config(port, 2, &[1], ""), "tokio");
-    a.hears(&["127.0.0.2:", "refused: "]);
-    a.hears(&["neighbor 127.0.0.2: does not come up"]);
-    assert_ne!(a.json(&["show", "neighbor"])["127.0.0.2"]["bgpState"], "Established");
-    assert!(a.process.heard.iter().all(|line| !line.contains("hush-hush")));
-
-    // Asked for later, it ends the session that is up without it.
-    a.reload(&secret.replace("password = \"hush-hush\"\n", ""));
-    a.hears(&["neighbor 127.0.0.2: up"]);
-    a.reload(&secret);
-    a.hears(&["reload: ", "neighbor 127.0.0.2: multihop, ttl-security or password changed"]);
-    a.until(&["show", "neighbor"], |all| {
-        all["127.0.0.2"]["bgpState"] != "Established" && all["127.0.0.2"]["connectionsDropped"] == 1
-    });
 }
 
 /// `show` finds the router of this host by itself, and one whose file names a socket by that.

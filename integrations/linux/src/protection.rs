@@ -40,10 +40,18 @@ type Tell = dyn Fn(&str, &io::Error) + Send + Sync;
 struct State {
     neighbors: BTreeMap<NeighborKey, SocketOptions>,
     link_local: BTreeMap<String, Ipv6Addr>,
-    /// The keys that are on sockets that listen, by the sockets' cookies.
-    listeners: BTreeMap<u64, BTreeMap<IpNet, Vec<u8>>>,
+    /// Sockets that listen, by their cookies.
+    listeners: BTreeMap<u64, Listener>,
     /// What was said of whom: once is enough.
     told: BTreeMap<String, String>,
+}
+
+/// A socket that listens.
+#[derive(Default)]
+struct Listener {
+    is_ipv4: bool,
+    /// The keys that it has.
+    keys: BTreeMap<IpNet, Vec<u8>>,
 }
 
 impl Protection {
@@ -100,7 +108,9 @@ impl Protection {
             if let Err(error) = set {
                 faults.push((address.to_string(), error));
             }
-            let known = state.listeners.entry(cookie).or_default();
+            let listener = state.listeners.entry(cookie).or_default();
+            listener.is_ipv4 = is_ipv4;
+            let known = &mut listener.keys;
             let gone: Vec<IpNet> =
                 known.keys().filter(|peers| !wanted.contains_key(peers)).copied().collect();
             for peers in gone {
@@ -161,6 +171,12 @@ impl SocketSetup for Protection {
     fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
         // Nobody's connection will be refused.
         let Some(options) = self.options(accepted) else { return Ok(()) };
+        if let Some(key) = &options.md5_key
+            && !self.lock().is_on_listeners(accepted.remote.ip(), key)
+        {
+            // What has arrived by now need not be signed.
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "accepted without its TCP MD5 key"));
+        }
         protect(socket, accepted.remote, &options, Before::Listener)
             .map_err(|error| self.failed(accepted.remote, error))
     }
@@ -294,6 +310,15 @@ impl State {
         keys
     }
 
+    /// Whether whoever connects from an address has to have that key, wherever it connects to.
+    fn is_on_listeners(&self, remote: IpAddr, key: &[u8]) -> bool {
+        self.listeners.values().filter(|listener| listener.is_ipv4 == remote.is_ipv4()).all(|listener| {
+            // The kernel takes the longest prefix, too.
+            let of = listener.keys.iter().filter(|(peers, _)| peers.contains(&remote));
+            of.max_by_key(|(peers, _)| peers.prefix_len()).is_some_and(|(_, known)| known == key)
+        })
+    }
+
     fn least_ttl(&self, is_ipv4: bool) -> LeastTtl {
         let of_family = |key: &NeighborKey| match key {
             NeighborKey::Address(address) => address.is_ipv4() == is_ipv4,
@@ -372,6 +397,30 @@ mod tests {
         assert_eq!(of(state.keys(false, &mut faults)), ["fe80::1/128 c"]);
         let [(who, error)] = &faults[..] else { panic!("{faults:?}") };
         assert!(who == "net1" && error.to_string().contains("fe80::1"), "{error}");
+    }
+
+    #[test]
+    fn what_was_accepted_without_its_key_is_refused() {
+        let protection = Protection::new(|_, _| {});
+        let listener = peerage_sockets::listen(&protection, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Connected before there is a key, accepted after.
+        let client = std::net::TcpStream::connect(address).unwrap();
+        let options = SocketOptions { md5_key: Some(b"key".to_vec()), ..SocketOptions::default() };
+        protection.set_neighbors([(key("127.0.0.0/8"), options)]);
+        let remote = client.local_addr().unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let stream = Socket::from(stream);
+        let accepted = Accepted { remote, local: address, interface: None };
+        let error = protection.configure(&stream, &accepted).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        // From here on the kernel lets nobody in without it.
+        protection.relisten(&Socket::from(listener.try_clone().unwrap()), address);
+        let late = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let refused =
+            late.connect_timeout(&address.into(), std::time::Duration::from_millis(200)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+        protection.configure(&stream, &accepted).unwrap();
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt, io,
     net::{SocketAddr, TcpStream},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -77,8 +78,9 @@ struct State {
     listeners: usize,
     /// What the ticking task sleeps until; `None`: it sleeps until it is woken.
     armed: Option<Instant>,
-    /// Gone while someone delivers events to it.
+    /// Whoever delivers events has taken it; what is here then takes its place.
     sink: Option<Sink>,
+    delivering: bool,
 }
 
 /// What is to be done after unlocking.
@@ -129,6 +131,7 @@ impl<H: Host> Driver<H> {
                 listeners,
                 armed: None,
                 sink: None,
+                delivering: false,
             }),
             ticker: Signal::default(),
             retimed: AtomicBool::new(false),
@@ -151,9 +154,12 @@ impl<H: Host> Driver<H> {
 
     /// Gives all events from now on, and those still waiting in the speaker, to `sink`. It is called on
     /// whichever thread an event arises on, one event at a time and in order, without a lock: it may call
-    /// [`Driver::with`]. Until there is a sink, events wait in the speaker, which bounds them.
+    /// [`Driver::with`]. Until there is a sink, events wait in the speaker, which bounds them. One that
+    /// panics is called again for the next event; one that takes another's place is called when that has
+    /// returned.
     pub fn set_event_sink(self: &Arc<Self>, sink: Sink) {
-        self.enter(|state, _| state.sink = Some(sink));
+        // An old one is dropped without the lock.
+        let _old = self.enter(|state, _| state.sink.replace(sink));
     }
 
     /// Starts to connect where `connection` leads.
@@ -449,10 +455,11 @@ impl<H: Host> Driver<H> {
                 _ => {}
             }
         }
-        if state.sink.is_some() {
+        if state.sink.is_some() && !state.delivering {
             due.events = state.take_events();
             if !due.events.is_empty() {
                 due.sink = state.sink.take();
+                state.delivering = true;
             }
         }
         // A deadline that moved away wakes nobody: the task finds nothing due and sleeps on.
@@ -471,15 +478,20 @@ impl<H: Host> Driver<H> {
     /// order is kept without a lock on it.
     fn deliver(&self, mut sink: Sink, mut events: Vec<Event>) {
         while !events.is_empty() {
-            events.into_iter().for_each(&mut sink);
-            let mut state = lock(&self.state);
-            if state.sink.is_some() {
-                // A new one was set meanwhile. It may have been delivering too: what is left is its.
-                return;
+            for event in events {
+                // A panic in it has been reported where it happened; the next event is another one.
+                let _ = catch_unwind(AssertUnwindSafe(|| sink(event)));
             }
+            // A sink that was set meanwhile gets what is left. The old one goes without the lock, for what it
+            // holds is not known here.
+            let mut state = lock(&self.state);
+            let old = state.sink.take().map(|new| std::mem::replace(&mut sink, new));
             events = state.take_events();
             if events.is_empty() {
                 state.sink = Some(sink);
+                state.delivering = false;
+                drop(state);
+                drop(old);
                 return;
             }
         }

@@ -41,14 +41,16 @@ protocol static {{ ipv6 {{ table hops6; }}; route fd77::/64 via \"lo\"; }}
             text.push_str("}\n");
         }
         for (index, peer) in config.neighbors.iter().enumerate() {
-            let Peer { address, asn, passive, hold } = peer;
+            let Peer { address, asn, passive, hold, key, ttl_security } = peer;
+            let key = key.map_or_else(String::new, |key| format!("password \"{key}\";"));
             let family = if address.is_ipv4() { '4' } else { '6' };
             let _ = writeln!(
                 text,
                 "protocol bgp p{index} {{
   local {} port 179 as {};
   neighbor {address} as {asn};
-  multihop;
+  {}
+  {key}
   strict bind yes;
   passive {};
   hold time {hold};
@@ -59,6 +61,7 @@ protocol static {{ ipv6 {{ table hops6; }}; route fd77::/64 via \"lo\"; }}
 }}",
                 config.address,
                 config.asn,
+                if *ttl_security { "multihop 1;\n  ttl security yes;" } else { "multihop;" },
                 if *passive { "yes" } else { "no" },
             );
         }

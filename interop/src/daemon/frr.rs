@@ -38,7 +38,7 @@ router bgp {asn}
             names.push((interface.clone(), true));
         }
         for peer in &config.neighbors {
-            let Peer { address, asn, hold, passive } = peer;
+            let Peer { address, asn, hold, passive, key, ttl_security } = peer;
             text.push_str(&format!(
                 " neighbor {address} remote-as {asn}
  neighbor {address} update-source {}
@@ -54,6 +54,12 @@ router bgp {asn}
             }
             if *passive {
                 text.push_str(&format!(" neighbor {address} passive\n"));
+            }
+            if let Some(key) = key {
+                text.push_str(&format!(" neighbor {address} password {key}\n"));
+            }
+            if *ttl_security {
+                text.push_str(&format!(" neighbor {address} ttl-security hops 1\n"));
             }
             names.push((address.to_string(), address.is_ipv4()));
         }

@@ -50,14 +50,15 @@ impl Driver for Gobgp {
             );
         }
         for peer in &config.neighbors {
-            let Peer { address, asn, passive, hold } = peer;
+            let Peer { address, asn, passive, hold, key, ttl_security } = peer;
+            let key = key.map_or_else(String::new, |key| format!("    auth-password = \"{key}\"\n"));
             let _ = writeln!(
                 text,
                 "[[neighbors]]
   [neighbors.config]
     neighbor-address = \"{address}\"
     peer-as = {asn}
-  [neighbors.timers.config]
+{key}  [neighbors.timers.config]
     hold-time = {hold}
     keepalive-interval = {}
     connect-retry = 1
@@ -72,7 +73,9 @@ impl Driver for Gobgp {
                 config.address,
                 if address.is_ipv4() { "ipv4" } else { "ipv6" },
             );
-            if !config.is_internal(peer) {
+            if *ttl_security {
+                text.push_str("  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255\n");
+            } else if !config.is_internal(peer) {
                 text.push_str(
                     "  [neighbors.ebgp-multihop.config]\n    enabled = true\n    multihop-ttl = 64\n",
                 );

@@ -138,7 +138,8 @@ pub struct Config {
 impl Config {
     /// A daemon with one neighbour that it does not connect to.
     pub fn passive(asn: u32, address: IpAddr, peer: IpAddr, peer_asn: u32) -> Self {
-        let peer = Peer { address: peer, asn: peer_asn, passive: true, hold: 90 };
+        let peer =
+            Peer { address: peer, asn: peer_asn, passive: true, hold: 90, key: None, ttl_security: false };
         Self { asn, address, neighbors: vec![peer], routes: Vec::new(), unnumbered: None }
     }
 
@@ -188,6 +189,10 @@ pub struct Peer {
     pub passive: bool,
     /// The hold time that the daemon proposes, in seconds.
     pub hold: u16,
+    /// The TCP MD5 key of the session (RFC 2385).
+    pub key: Option<&'static str>,
+    /// Whether it has to be directly connected, by its TTL (RFC 5082).
+    pub ttl_security: bool,
 }
 
 /// A route that a daemon originates.

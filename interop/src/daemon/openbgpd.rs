@@ -35,7 +35,8 @@ listen on {}
             let _ = writeln!(text, "network {} {set}", route.prefix);
         }
         for peer in &config.neighbors {
-            let Peer { address, asn, passive, hold } = peer;
+            let Peer { address, asn, passive, hold, key, ttl_security } = peer;
+            let key = key.map_or_else(String::new, |key| format!("tcp md5sig password \"{key}\""));
             let is_ipv4 = address.is_ipv4();
             let _ = writeln!(
                 text,
@@ -48,11 +49,18 @@ listen on {}
     announce IPv6 {}
     {}
     {}
+    {key}
 }}",
                 config.address,
                 if is_ipv4 { "unicast" } else { "none" },
                 if is_ipv4 { "none" } else { "unicast" },
-                if config.is_internal(peer) { "" } else { "multihop 64" },
+                if *ttl_security {
+                    "ttl-security yes"
+                } else if config.is_internal(peer) {
+                    ""
+                } else {
+                    "multihop 64"
+                },
                 if *passive { "passive" } else { "" },
             );
         }

@@ -50,7 +50,7 @@ fn run(kind: Kind) -> Result<()> {
 fn round(kind: Kind, address: IpAddr) -> Result<()> {
     let relay = TcpListener::bind((address, 179))?;
     relay.set_nonblocking(true)?;
-    let peer = Peer { address, asn: OUR_AS, passive: false, hold: 90 };
+    let peer = Peer { address, asn: OUR_AS, passive: false, hold: 90, key: None, ttl_security: false };
     let config = Config { neighbors: vec![peer], ..Config::passive(THEIR_AS, THEIRS, address, OUR_AS) };
     let daemon = Daemon::start(kind, config)?;
     let (theirs, _) = wait("the daemon to connect", || relay.accept().ok()).with_context(|| daemon.log())?;

@@ -15,6 +15,7 @@ use peerage_interop::{
     Announce, Config, Daemon, Kind, Ours, Peer,
     daemon::{COMMUNITY, EXTENDED, LARGE, LOCAL_PREF, MED},
     namespace::{OTHER, OURS, THEIRS},
+    wait,
 };
 
 /// Peerage's AS.
@@ -53,7 +54,14 @@ pub(crate) struct Transit {
 impl Transit {
     pub(crate) fn start(kind: Kind) -> Result<Self> {
         let mut config = Config::passive(THEIR_AS, THEIRS, OURS, OUR_AS);
-        config.neighbors.push(Peer { address: OTHER, asn: OTHER_AS, passive: true, hold: 90 });
+        config.neighbors.push(Peer {
+            address: OTHER,
+            asn: OTHER_AS,
+            passive: true,
+            hold: 90,
+            key: None,
+            ttl_security: false,
+        });
         let daemon = Daemon::start(kind, config)?;
         let mut ours = Ours::start(OUR_AS, OURS)?;
         let mut other = Ours::start(OTHER_AS, OTHER)?;
@@ -93,5 +101,30 @@ pub(crate) fn ensure_path(path: &Path, asns: &[u32], next_hop: IpAddr) -> Result
     let wanted = AsPath::sequence(asns.iter().copied().map(Asn));
     ensure!(path.attributes.as_path == wanted, "{:?}", path.attributes);
     ensure!(path.next_hop.is_some_and(|it| it.address() == next_hop), "{:?}", path.next_hop);
+    Ok(())
+}
+
+/// How many segments the kernel has dropped in this cell, for such reasons (TcpExt of /proc/net/netstat).
+pub(crate) fn dropped(reasons: &[&str]) -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/net/netstat")?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let (names, values) = (lines.next().context("names")?, lines.next().context("values")?);
+    let wanted = names.split(' ').zip(values.split(' ')).filter(|(name, _)| reasons.contains(name));
+    Ok(wanted.filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+}
+
+/// Waits until several more segments are dropped for such reasons.
+pub(crate) fn wait_dropped(reasons: &[&str]) -> Result<()> {
+    let before = dropped(reasons)?;
+    wait(&format!("segments to be dropped: {reasons:?}"), || {
+        (dropped(reasons).ok()? >= before + 4).then_some(())
+    })
+}
+
+/// Likewise, and there was no session with the daemon so far.
+pub(crate) fn ensure_kept_out(ours: &Ours, reasons: &[&str]) -> Result<()> {
+    wait_dropped(reasons)?;
+    let status = ours.status(THEIRS)?;
+    ensure!(status.established == 0, "{status:?}");
     Ok(())
 }

@@ -23,8 +23,8 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
 fn run(kind: Kind) -> Result<()> {
     let mut config = Config::passive(THEIR_AS, THEIRS, OURS, OUR_AS);
     config.neighbors = vec![
-        Peer { address: OURS, asn: OUR_AS, passive: true, hold: 9 },
-        Peer { address: OTHER, asn: OTHER_AS, passive: true, hold: 90 },
+        Peer { address: OURS, asn: OUR_AS, passive: true, hold: 9, key: None, ttl_security: false },
+        Peer { address: OTHER, asn: OTHER_AS, passive: true, hold: 90, key: None, ttl_security: false },
     ];
     for (proposed, negotiated) in [(90, 9), (6, 6), (0, 0)] {
         // Another daemon each time: OpenBGPD rests for half a minute after a second reset.

@@ -10,9 +10,11 @@ mod hold_time;
 mod ipv4;
 mod ipv6;
 mod local_pref;
+mod md5;
 mod passive;
 mod reset;
 mod stopped_reader;
+mod ttl_security;
 mod unknown_attribute;
 mod unnumbered;
 mod withdraw;
@@ -38,6 +40,8 @@ const BEHAVIOURS: &[Behaviour] = &[
     reset::BEHAVIOUR,
     wrong_as::BEHAVIOUR,
     hold_time::BEHAVIOUR,
+    md5::BEHAVIOUR,
+    ttl_security::BEHAVIOUR,
     bulk::BEHAVIOUR,
     stopped_reader::BEHAVIOUR,
 ];

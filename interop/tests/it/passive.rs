@@ -20,7 +20,7 @@ pub(crate) const BEHAVIOUR: Behaviour = Behaviour {
 fn run(kind: Kind) -> Result<()> {
     let mut ours = Ours::start(OUR_AS, OURS)?;
     ours.neighbor(THEIRS, THEIR_AS, |neighbor| neighbor.passive = true)?;
-    let peer = Peer { address: OURS, asn: OUR_AS, passive: false, hold: 90 };
+    let peer = Peer { address: OURS, asn: OUR_AS, passive: false, hold: 90, key: None, ttl_security: false };
     let config = Config { neighbors: vec![peer], ..Config::passive(THEIR_AS, THEIRS, OURS, OUR_AS) };
     let daemon = Daemon::start(kind, config)?;
     let session = ours.wait_up(THEIRS).with_context(|| daemon.log())?.session.context("a session")?;

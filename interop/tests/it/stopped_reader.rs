@@ -33,7 +33,7 @@ fn run(kind: Kind) -> Result<()> {
     for buffers in ["tcp_rmem", "tcp_wmem"] {
         fs::write(format!("/proc/sys/net/ipv4/{buffers}"), "4096 16384 65536")?;
     }
-    let peer = Peer { address: OURS, asn: OUR_AS, passive: true, hold: HOLD };
+    let peer = Peer { address: OURS, asn: OUR_AS, passive: true, hold: HOLD, key: None, ttl_security: false };
     let config = Config { neighbors: vec![peer], ..Config::passive(THEIR_AS, THEIRS, OURS, OUR_AS) };
     let daemon = Daemon::start(kind, config)?;
     let mut ours = Ours::start(OUR_AS, OURS)?;

@@ -49,6 +49,9 @@ pub trait Running: Clone + Send + Sync + 'static {
     /// Who gets the events.
     fn set_event_sink(&self, sink: Box<dyn FnMut(Event) + Send>);
 
+    /// Has its sockets' options set anew.
+    fn refresh_sockets(&self);
+
     /// Stops it.
     fn shutdown_blocking(&self, text: &str, limit: Duration);
 }
@@ -76,6 +79,10 @@ macro_rules! running {
                 self.0.set_event_sink(sink);
             }
 
+            fn refresh_sockets(&self) {
+                self.0.refresh_sockets();
+            }
+
             fn shutdown_blocking(&self, text: &str, limit: std::time::Duration) {
                 self.0.shutdown_blocking(text, limit);
             }
@@ -94,6 +101,7 @@ macro_rules! conformance {
             a_reset_in_the_middle_of_a_message_ends_the_session,
             a_session_comes_up_from_either_side,
             a_setup_decides_what_addresses_mean,
+            a_sink_that_panics_hears_the_next_event,
             a_slow_reader_gets_everything_and_delays_nobody,
             a_stopped_reader_is_owed_nothing_and_ends,
             accepting_survives_a_flood,
@@ -101,6 +109,7 @@ macro_rules! conformance {
             an_end_in_the_middle_of_a_message_ends_the_session,
             an_event_sink_may_call_back,
             an_unconfigured_source_is_refused,
+            changed_options_reach_every_open_socket,
             long_work_goes_on_by_itself,
             of_two_connections_that_cross_one_survives,
             stopping_is_bounded_in_time,

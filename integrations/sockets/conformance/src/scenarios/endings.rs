@@ -194,3 +194,27 @@ pub fn stopping_is_bounded_in_time<A: Adapter>() {
     TcpListener::bind(node.address()).expect("the port is free again");
     drop(peer);
 }
+
+/// A sink that panics loses that event and no other.
+pub fn a_sink_that_panics_hears_the_next_event<A: Adapter>() {
+    let adapter = A::start();
+    let (a, b) = pair(&adapter, 1, 2);
+    let (say, heard) = std::sync::mpsc::channel();
+    a.running.set_event_sink(Box::new(move |event| {
+        let up = matches!(event, Event::PeerUp { .. });
+        let _ = say.send(event);
+        // Without the report of a panic, which is meant here.
+        if up {
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
+    }));
+    a.reconcile();
+    b.reconcile();
+    let until = |what: &str, fits: fn(&Event) -> bool| {
+        while !fits(&heard.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{what} is not heard"))) {}
+    };
+    until("PeerUp", |event| matches!(event, Event::PeerUp { .. }));
+    b.stop();
+    until("PeerDown", |event| matches!(event, Event::PeerDown { .. }));
+    a.stop();
+}

@@ -3,9 +3,11 @@
 mod bulk;
 mod endings;
 mod floods;
+mod options;
 mod sessions;
 
 pub use bulk::*;
 pub use endings::*;
 pub use floods::*;
+pub use options::*;
 pub use sessions::*;
