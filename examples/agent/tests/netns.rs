@@ -288,7 +288,7 @@ fn it_stays_up_and_answers_until_ctrl_c() {
     let mut lab = Running::start(&files.inputs);
     lab.until("the lab is up");
     for text in [
-        "router0# show bgp ipv4 summary wide    (FRR)\n",
+        "router0# show bgp ipv4 summary wide    (FRR ",
         "Displayed  8 routes and 8 total paths\n",
         "Displayed  12 routes and 12 total paths\n",
         "*> 10.1.3.0/24                                  net1                                                         0 65011 i\n",
@@ -436,7 +436,7 @@ fn what_it_needs() {
     assert_eq!(Run::of(&mut tool::peerage(&["lab", "--routers", "peerage"])).code, 2);
 }
 
-/// What a lab could leave on the host: named namespaces, interfaces, run directories, files of FRR's.
+/// What a lab could leave on the host: named namespaces, interfaces, files of FRR's, settings.
 #[derive(Debug, PartialEq, Eq)]
 struct Host {
     spaces: String,
@@ -458,6 +458,12 @@ impl Host {
             }
         }
         files.sort();
+        for name in
+            ["ipv4/ip_forward", "ipv4/icmp_ratelimit", "ipv4/conf/all/rp_filter", "ipv6/conf/all/forwarding"]
+        {
+            let value = fs::read_to_string(Path::new("/proc/sys/net").join(name)).unwrap_or_default();
+            files.push(format!("{name} {value}"));
+        }
         Self { spaces: ip(&["netns", "list"]), links: ip(&["-brief", "link"]), files }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Frr {
     mounts: PathBuf,
     /// The process that holds it.
     holder: Mutex<Child>,
+    /// Which FRR it is.
+    version: String,
 }
 
 /// FRR as one router.
@@ -54,7 +56,8 @@ impl Frr {
             .spawn()
             .context("cannot run unshare")?;
         let mounts = PathBuf::from(format!("/proc/{}/ns/mnt", holder.id()));
-        let frr = Self { run: run.to_owned(), mounts, holder: Mutex::new(holder) };
+        let mut frr =
+            Self { run: run.to_owned(), mounts, holder: Mutex::new(holder), version: String::new() };
         let own = fs::read_link("/proc/self/ns/mnt").context("cannot read /proc/self/ns/mnt")?;
         let deadline = Instant::now() + PATIENCE;
         while fs::read_link(&frr.mounts).is_ok_and(|there| there == own) {
@@ -66,7 +69,15 @@ impl Frr {
         for folder in BUILT_IN.into_iter().filter(|folder| Path::new(folder).is_dir()) {
             output(frr.command("mount")?.args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", folder]))?;
         }
+        // `bgpd version 8.4.4`
+        let said = output(frr.command("frr/bgpd")?.arg("--version"))?;
+        frr.version = said.split_whitespace().nth(2).unwrap_or_default().to_owned();
         Ok(frr)
+    }
+
+    /// Which FRR it is.
+    pub(super) fn version(&self) -> &str {
+        &self.version
     }
 
     /// That its place is still there.

@@ -21,7 +21,7 @@ use super::{
     build::build,
     control,
     course::Course,
-    plan::Plan,
+    plan::{Plan, node_file},
     routers::Routers,
 };
 use crate::{
@@ -86,10 +86,14 @@ pub(super) fn run(arguments: &LabArgs, run: &Path) -> Result<ExitCode> {
     let result = Course { inside: &inside, arguments, deadline, progress: &progress, stop: &stop }.run();
     let converged = result.as_ref().is_ok_and(Vec::is_empty);
     if let (Ok(_), Some(control), false) = (&result, &control, stop.requested()) {
-        let (number, run) = (number.display(), run.display());
-        progress.say(&format!(
-            "a shell on a node: nsenter -t {number} -m -p -- nsenter --net={run}/nodes/tor0 bash"
-        ));
+        if let Some(router) = inside.lab.routers.first() {
+            let (number, space) = (number.display(), run.join(node_file(&router.name)));
+            progress.say(&format!(
+                "a shell on {}: nsenter -t {number} -m -p -- nsenter --net={} bash",
+                router.name,
+                space.display()
+            ));
+        }
         progress.say(&format!(
             "the lab is up; `peerage show routes` asks it at {}, Ctrl-C ends it",
             control.path().display()

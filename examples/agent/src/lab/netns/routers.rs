@@ -116,7 +116,7 @@ impl Routers {
                 }
                 Ok(match format {
                     Format::Json => text,
-                    Format::Text => format!("{}# {command}    (FRR)\n{text}", router.name),
+                    Format::Text => format!("{}# {command}    (FRR {})\n{text}", router.name, frr.version()),
                 })
             }
             Self::Peerage(peers) => lock(at(peers, index)?).show(what.clone(), format, family),
