@@ -593,6 +593,24 @@ fn what_cannot_start_says_what_helps() {
 }
 
 #[test]
+fn where_an_agent_answers() {
+    let place = Place::new();
+    let with = |command: &[&str]| {
+        let mut command = tool::peerage(command);
+        command.env("XDG_RUNTIME_DIR", place.folder.path());
+        command
+    };
+    let none = Run::of(&mut with(&["show", "faults"]));
+    assert!(none.code == 1 && none.stderr.contains("`peerage agent`"), "{none}");
+    let mut command = with(&["agent", "--manifests"]);
+    let mut agent = Process::start(command.arg(place.manifests()).env("NODE_NAME", "worker"), true);
+    agent.hears(&["peerage/agent.sock"]);
+    agent.hears(&["Node/worker: there is no such Node"]);
+    let found = Run::of(&mut with(&["show", "faults"]));
+    assert!(found.code == 0 && found.stdout.contains("Node/worker: there is no such Node"), "{found}");
+}
+
+#[test]
 fn log_lines_as_json() {
     let place = Place::new();
     place.write("node.yaml", &node(PODS, ""));
