@@ -13,14 +13,19 @@ use std::{
     io::Write as _,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    process::{Child, ChildStdin, Command, ExitCode, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context as _, Result, bail};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::run_dir::RunDir;
-use crate::cli::{LabArgs, Routers};
+use crate::{
+    cli::{LabArgs, Routers},
+    control::{lab_socket, prepare_folder},
+};
 
 /// Programs, with the Debian packages that have them.
 const ALWAYS: [(&str, &str); 4] =
@@ -46,16 +51,22 @@ pub(super) fn find(program: &str) -> Option<PathBuf> {
 /// Runs the lab in namespaces.
 pub(super) fn run(arguments: &LabArgs) -> Result<ExitCode> {
     check(arguments.routers)?;
+    let lab = Lab::watch()?;
     let run = RunDir::make()?;
     let mut command = namespaces()?;
     command.arg(std::env::current_exe().context("cannot find this program's own file")?);
     let own: Vec<OsString> = std::env::args_os().skip(1).collect();
     command.args(own).arg("--within").arg(run.path());
+    if arguments.socket.is_none() && !arguments.once {
+        // Within, this user may be root, who would look elsewhere.
+        prepare_folder(&lab_socket())?;
+        command.arg("--socket").arg(lab_socket());
+    }
     // The pipe: an octet in it is the wish to end, its end is the end of this process. A terminal's Ctrl-C
     // comes here alone.
     command.stdin(Stdio::piped()).process_group(0).env("TMPDIR", run.path());
     let mut child = command.spawn().context("cannot run setpriv and unshare")?;
-    forward(&mut child)?;
+    lab.started(&mut child);
     let status = child.wait().context("cannot wait for the lab")?;
     if let Some(signal) = status.signal() {
         bail!("the lab was ended by signal {signal}; nothing of it is left");
@@ -69,32 +80,63 @@ fn namespaces() -> Result<Command> {
     let path = |program| find(program).with_context(|| format!("{program} is not installed"));
     let mut command = Command::new(path("setpriv")?);
     command.args(["--pdeathsig", "KILL", "--"]).arg(path("unshare")?);
-    command.args(["--net", "--pid", "--mount", "--fork", "--kill-child", "--"]);
+    command.args(["--net", "--pid", "--mount", "--fork", "--kill-child"]);
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.arg("--");
     Ok(command)
 }
 
-/// Hands on Ctrl-C and SIGTERM: the first is a wish, the second an order.
-fn forward(child: &mut Child) -> Result<()> {
-    let pipe = Arc::new(Mutex::new(child.stdin.take()));
-    let id = child.id();
-    let mut asked = false;
-    ctrlc::set_handler(move || {
-        let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut asked, true) {
-            let id = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
-            _ = id.map(|id| rustix::process::kill_process(id, rustix::process::Signal::KILL));
-        } else if let Some(pipe) = pipe.as_mut() {
-            _ = pipe.write_all(b".");
+/// The lab within, as signals reach it: the first is a wish to end, the second an order.
+#[derive(Clone, Debug, Default)]
+struct Lab(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    asked: bool,
+    child: Option<(Pid, ChildStdin)>,
+}
+
+impl Lab {
+    /// Watches Ctrl-C and SIGTERM from now on.
+    fn watch() -> Result<Self> {
+        let lab = Self::default();
+        let handler = lab.clone();
+        ctrlc::set_handler(move || handler.lock().ask()).context("cannot watch for Ctrl-C")?;
+        Ok(lab)
+    }
+
+    /// It runs now.
+    fn started(&self, child: &mut Child) {
+        let mut state = self.lock();
+        state.child = child.stdin.take().map(|pipe| (Pid::from_child(child), pipe));
+        if std::mem::take(&mut state.asked) {
+            state.ask();
         }
-    })
-    .context("cannot watch for Ctrl-C")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn ask(&mut self) {
+        let again = std::mem::replace(&mut self.asked, true);
+        match &mut self.child {
+            Some((child, _)) if again => _ = kill_process(*child, Signal::KILL),
+            Some((_, pipe)) => _ = pipe.write_all(b"."),
+            None => {}
+        }
+    }
 }
 
 /// Says in one sentence what is missing, and the remedy.
 fn check(routers: Routers) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() && routers == Routers::Frr {
         bail!(
-            "network namespaces need root: run `sudo peerage lab --netns`, or `peerage lab`, which needs no rights"
+            "FRR in network namespaces needs root: run `sudo peerage lab --netns`, or without it `peerage lab`"
         );
     }
     let with_frr = (routers == Routers::Frr).then_some(WITH_FRR);
