@@ -125,10 +125,13 @@ impl Ours {
     /// # Errors
     /// If the system does not let it.
     pub fn discover(&mut self, interfaces: &[&str]) -> Result<()> {
-        let node = self.node.clone();
+        let (node, protection) = (self.node.clone(), Arc::clone(&self.protection));
         let discovery = Discovery::start(move |found| {
             println!("{found:?}");
             if let Found::Neighbor { interface, address } = found {
+                if protection.set_link_local(&interface, address) {
+                    node.refresh_sockets();
+                }
                 node.with(|speaker, now| speaker.handle_neighbor(now, &interface, address));
             }
         })?;

@@ -450,3 +450,26 @@ fn a_ttl_is_checked_and_changes_under_a_session() {
     a.stop();
     b.stop();
 }
+
+#[test]
+fn a_range_has_one_key_for_all() {
+    let Some(pair) = Pair::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    pair.a.ip("address add 10.9.0.1/24 dev net0");
+    pair.b.ip("address add 10.9.0.2/24 dev net0");
+    pair.b.ip("address add 10.9.0.3/24 dev net0");
+    let with = |own: u8, neighbor: &str, more: &str| {
+        config(own, &format!("\"{neighbor}\""), more).replace("[::]", "0.0.0.0")
+    };
+    let guarded = "ttl-security = 1\npassword = \"hush-hush\"";
+    let mut a = Router::start(&pair.a, folder.path(), "a", &with(1, "10.9.0.0/24", guarded), "tokio");
+    // The wrong key, and then one after the other with the right one.
+    let wrong = guarded.replace("hush", "psst");
+    let b = Router::start(&pair.b, folder.path(), "b", &with(2, "10.9.0.1", &wrong), "smol");
+    pair.a.drops(&["TCPMD5Failure"]);
+    for address in ["10.9.0.2", "10.9.0.3"] {
+        b.reload(&with(2, "10.9.0.1", &format!("{guarded}\nlocal-address = \"{address}\"")));
+        a.hears(&[&format!("neighbor {address}: up, AS 65002")]);
+    }
+    a.stop();
+}

@@ -419,3 +419,22 @@ impl Missing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropping_it_ends_its_thread() {
+        let (say, said) = std::sync::mpsc::channel();
+        let discovery = Discovery::start(move |found| drop(say.send(found))).expect("netlink");
+        discovery.watch(["nosuch0".to_owned()]);
+        let told = said.recv_timeout(Duration::from_secs(60)).expect("a fault");
+        let Found::Fault { interface, error } = told else { panic!("{told:?}") };
+        assert_eq!(interface, "nosuch0");
+        assert!(error.to_string().contains("there is no interface nosuch0"), "{error}");
+        // It has nothing to do now and waits for whatever comes; what it had to tell with is gone with it.
+        drop(discovery);
+        assert!(said.recv().is_err());
+    }
+}

@@ -29,11 +29,14 @@ router bgp {asn}
 "
         );
         let mut names = Vec::new();
-        if let Some(Unnumbered { interface, passive, .. }) = &config.unnumbered {
+        if let Some(Unnumbered { interface, passive, key, .. }) = &config.unnumbered {
             text.push_str(&format!(" neighbor {interface} interface remote-as external\n"));
             text.push_str(&format!(" neighbor {interface} timers connect 1\n"));
             if *passive {
                 text.push_str(&format!(" neighbor {interface} passive\n"));
+            }
+            if let Some(key) = key {
+                text.push_str(&format!(" neighbor {interface} password {key}\n"));
             }
             names.push((interface.clone(), true));
         }

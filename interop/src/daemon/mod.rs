@@ -169,6 +169,8 @@ pub struct Unnumbered {
     pub asn: u32,
     /// Whether the daemon only waits for it.
     pub passive: bool,
+    /// The TCP MD5 key of the session, for FRR.
+    pub key: Option<&'static str>,
 }
 
 impl Unnumbered {

@@ -1,6 +1,6 @@
 //! IPv4 routes over a link that has only link-local addresses (RFC 8950), with nothing told to Peerage but the
 //! interface's name: it advertises itself there and finds the daemon by its advertisements (RFC 4861). FRR
-//! does the same. BIRD advertises itself and has our address in its configuration. GoBGP takes our address
+//! does the same, also with a TCP MD5 key (RFC 2385). BIRD advertises itself and has our address in its configuration. GoBGP takes our address
 //! from the kernel's table of neighbours, into which our advertisement brings it, and only connects.
 
 use std::{
@@ -81,13 +81,17 @@ fn run(kind: Kind) -> Result<()> {
     there.within("ip link set net1 up")?;
     // GoBGP lets nobody know where it is.
     let sides: &[Opens] = if kind == Kind::Gobgp { &[Opens::Theirs] } else { &[Opens::Ours, Opens::Theirs] };
+    // Only FRR knows the neighbour by its interface, as we do, and so has a key without an address.
+    let keys: &[Option<&str>] = if kind == Kind::Frr { &[None, Some("open-sesame")] } else { &[None] };
     for &side in sides {
-        session(kind, &there, side).with_context(|| format!("{side:?} opens"))?;
+        for &secret in keys {
+            session(kind, &there, side, secret).with_context(|| format!("{side:?} opens, {secret:?}"))?;
+        }
     }
     Ok(())
 }
 
-fn session(kind: Kind, there: &Namespace, opens: Opens) -> Result<()> {
+fn session(kind: Kind, there: &Namespace, opens: Opens, secret: Option<&'static str>) -> Result<()> {
     let own = link_local(|| output(Command::new("ip").args(["-6", "-o", "address", "show", "dev", "net0"])))?;
     let peer = link_local(|| there.within("ip -6 -o address show dev net1"))?;
     let (theirs, mine) = (net("198.18.1.0/24")?, net("198.18.2.0/24")?);
@@ -98,6 +102,7 @@ fn session(kind: Kind, there: &Namespace, opens: Opens) -> Result<()> {
     let mut neighbor = accepting(THEIR_AS);
     neighbor.asn = PeerAs::External;
     neighbor.passive = opens == Opens::Theirs;
+    neighbor.socket.md5_key = secret.map(|it| it.as_bytes().to_vec());
     ours.configure(key.clone(), neighbor)?;
     ours.discover(&["net0"])?;
     if kind == Kind::Gobgp {
@@ -120,6 +125,7 @@ fn session(kind: Kind, there: &Namespace, opens: Opens) -> Result<()> {
             address: own,
             asn: OUR_AS,
             passive: opens == Opens::Ours,
+            key: secret,
         }),
     };
     let daemon = Daemon::start(kind, config)?;
