@@ -49,8 +49,8 @@ pub(super) struct Daemons {
 impl Frr {
     /// Makes the place where FRR runs.
     pub(super) fn prepare(run: &Path) -> Result<Self> {
-        // A process holds it: kernels refuse at random to mount a mount namespace's file (since 6.18 their
-        // numbers, which have to grow, do not).
+        // A process holds it: to mount a mount namespace's file, as `unshare --mount=FILE` does, fails now and
+        // then (EINVAL, seen with Linux 6.18).
         let holder = program("unshare", run)?
             .args(["--mount", "--", "sleep", "infinity"])
             .spawn()
