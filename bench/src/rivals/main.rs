@@ -143,7 +143,7 @@ fn all(options: &Rounds) -> Result<()> {
         return Err(Missing(format!("no namespaces here: {why}")).into());
     }
     if rivals.contains(&Rival::Bird) {
-        install::install(&[Kind::Bird]).map_err(|error| Missing(format!("{error:#}")))?;
+        install::install(Kind::Bird.wanted()).map_err(|error| Missing(format!("{error:#}")))?;
     }
     let peerage = rounds::program(&options.common.peerage, "`cargo xtask bench rivals` builds it")?;
     let setup = Setup { peerage, smoke: options.common.smoke };
