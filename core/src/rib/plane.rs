@@ -318,7 +318,7 @@ impl<A: Address> Plane<A> {
             (own.batch, own.batch_at, own.batch_edits) = (Vec::new(), 0, Vec::new());
         }
         if let Some(window) = packer.finish() {
-            own.push(window);
+            self.export.push(&mut own, window);
         }
         if let Some((_, place)) = self.export.lane_mut(group, lane) {
             *place = own;
@@ -372,6 +372,7 @@ impl<A: Address> Plane<A> {
                     let none = Edits::default();
                     let edits = own.batch_edits.get((edits as usize).wrapping_sub(1)).unwrap_or(&none);
                     sending.attributes.clear();
+                    sending.attributes.reserve(ROOM);
                     let from = shared.sent_from(source);
                     rewrite::attributes(set, edits, key, from, shared.identity, &mut sending.attributes);
                     sending.what = Some(item.what);
@@ -530,6 +531,9 @@ impl<A: Address> Plane<A> {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
+
+/// Octets that most attribute sets have room in.
+const ROOM: usize = 256;
 
 /// The attributes last written, so that a run of prefixes writes them once.
 #[derive(Default)]
