@@ -93,9 +93,9 @@ impl Audience {
 pub(super) struct Window {
     pub(super) octets: Bytes,
     /// Where each run ends, and who it is for.
-    pub(super) runs: Vec<(u32, Audience)>,
+    pub(super) runs: SmallVec<[(u32, Audience); 1]>,
     /// Where next hops to be patched stand.
-    pub(super) slots: Vec<u32>,
+    pub(super) slots: SmallVec<[u32; 2]>,
     /// What stands there.
     pub(super) slot: SmallVec<[u8; 32]>,
     /// Members that have not passed it yet.

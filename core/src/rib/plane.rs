@@ -315,7 +315,9 @@ impl<A: Address> Plane<A> {
             self.send(shared, &key, (group, lane), &mut own, item, &mut packer, &mut sending, &mut vacated);
         }
         if own.batch_at >= own.batch.len() {
-            (own.batch, own.batch_at, own.batch_edits) = (Vec::new(), 0, Vec::new());
+            (own.batch_at, own.batch_edits) = (0, Vec::new());
+            own.batch.clear();
+            own.batch.shrink_to(SPARE);
         }
         if let Some(window) = packer.finish() {
             self.export.push(&mut own, window);
@@ -408,7 +410,9 @@ impl<A: Address> Plane<A> {
         own: &mut Lane,
         vacated: &mut Vec<u32>,
     ) {
-        let mut batch = Vec::with_capacity(own.pending.len());
+        let mut batch = core::mem::take(&mut own.batch);
+        batch.clear();
+        batch.reserve(own.pending.len());
         let mut edits = EditsIndex::default();
         let mut decoded = Decoded::default();
         for id in own.pending.iter() {
@@ -531,6 +535,9 @@ impl<A: Address> Plane<A> {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
+
+/// Items that a batch keeps room for.
+const SPARE: usize = 64;
 
 /// Octets that most attribute sets have room in.
 const ROOM: usize = 256;
