@@ -44,26 +44,41 @@
 // A fault is read by people, one at a time.
 #![allow(clippy::result_large_err)]
 
+mod cilium_node;
 mod compile;
+mod config_map;
+mod endpoint_slice;
 mod fault;
 mod format;
 mod manifest;
 mod node;
+mod objects;
+mod options;
 mod peering_policy;
 mod plan;
+mod pool;
 mod schema;
 mod selector;
+mod service;
 mod store;
 pub mod yaml;
 
-pub use compile::{Compiled, compile};
+pub use cilium_node::{AllocatedPool, CiliumNode, CiliumNodeIpam, CiliumNodePools, CiliumNodeSpec};
+pub use compile::{Advertised, Compiled, Reason, compile, compile_with};
+pub use config_map::{CiliumConfig, ConfigMap};
+pub use endpoint_slice::{Endpoint, EndpointConditions, EndpointSlice};
 pub use fault::{Fault, Severity};
 pub use manifest::{Origin, Snapshot, Stored};
 pub use node::{Node, NodeAddress, NodeSpec, NodeStatus};
+pub use options::{Ipam, Options, Terminating};
 pub use peering_policy::{
     AdvertisedPathAttributes, CiliumBGPPeeringPolicy, Communities, FamilyName, GracefulRestart, NeighborSpec,
     PeeringPolicySpec, VirtualRouter,
 };
-pub use plan::{NodePlan, PeerPlan, Plan, plan};
+pub use plan::{NodePlan, PeerPlan, Plan, RoutePlan, plan, plan_with};
+pub use pool::{CiliumLoadBalancerIPPool, CiliumPodIPPool, LoadBalancerIPPoolSpec, PoolBlock};
 pub use selector::{LabelSelector, Metadata, Requirement};
+pub use service::{
+    AddressType, LoadBalancerIngress, LoadBalancerStatus, Service, ServiceSpec, ServiceStatus,
+};
 pub use store::{Look, Store};

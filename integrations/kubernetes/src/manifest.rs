@@ -7,32 +7,21 @@ use std::{
     sync::Arc,
 };
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    CiliumBGPPeeringPolicy, Fault, Node, Severity,
-    node::NODE,
-    peering_policy::PEERING_POLICY,
-    schema::{self, Problem, Shape},
+    CiliumBGPPeeringPolicy, CiliumLoadBalancerIPPool, CiliumNode, CiliumPodIPPool, ConfigMap, EndpointSlice,
+    Fault, Node, Service, Severity,
+    objects::{NO_NAME, Objects, Resource, key_of, name_of, object_name, read},
+    schema::Problem,
     yaml::{self, Document},
 };
 
-/// What an object without a name is called.
-const NO_NAME: &str = "(no name)";
-const POLICY_KIND: &str = "CiliumBGPPeeringPolicy";
-const POLICY_VERSION: &str = "cilium.io/v2alpha1";
-
 /// Kinds that will matter and do not yet.
-const LATER: [(&str, &str); 16] = [
-    ("v1", "Service"),
+const LATER: [(&str, &str); 11] = [
     ("v1", "Secret"),
     ("v1", "ConfigMap"),
     ("v1", "Namespace"),
-    ("discovery.k8s.io/", "EndpointSlice"),
-    ("cilium.io/", "CiliumNode"),
-    ("cilium.io/", "CiliumLoadBalancerIPPool"),
-    ("cilium.io/", "CiliumPodIPPool"),
     ("cilium.io/", "CiliumBGPClusterConfig"),
     ("cilium.io/", "CiliumBGPPeerConfig"),
     ("cilium.io/", "CiliumBGPAdvertisement"),
@@ -111,8 +100,14 @@ pub struct Stored<T> {
 /// Every object there is, and what is wrong with those that are not used.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    policies: BTreeMap<String, Stored<CiliumBGPPeeringPolicy>>,
-    nodes: BTreeMap<String, Stored<Node>>,
+    pub(crate) policies: Objects<CiliumBGPPeeringPolicy>,
+    pub(crate) nodes: Objects<Node>,
+    pub(crate) services: Objects<Service>,
+    pub(crate) endpoint_slices: Objects<EndpointSlice>,
+    pub(crate) lb_pools: Objects<CiliumLoadBalancerIPPool>,
+    pub(crate) pod_pools: Objects<CiliumPodIPPool>,
+    pub(crate) cilium_nodes: Objects<CiliumNode>,
+    pub(crate) config_maps: Objects<ConfigMap>,
     node_order: Vec<String>,
     faults: Vec<Fault>,
     passed_over: BTreeMap<(String, String), PassedOver>,
@@ -123,6 +118,20 @@ pub struct Snapshot {
 struct PassedOver {
     first: Origin,
     names: Vec<String>,
+}
+
+/// Runs a macro with the field and the type of each kind that is acted on.
+macro_rules! each_kind {
+    ($step:ident) => {
+        $step!(policies, CiliumBGPPeeringPolicy);
+        $step!(nodes, Node);
+        $step!(services, Service);
+        $step!(endpoint_slices, EndpointSlice);
+        $step!(lb_pools, CiliumLoadBalancerIPPool);
+        $step!(pod_pools, CiliumPodIPPool);
+        $step!(cilium_nodes, CiliumNode);
+        $step!(config_maps, ConfigMap);
+    };
 }
 
 impl Snapshot {
@@ -161,7 +170,7 @@ impl Snapshot {
     /// Adds a policy, unless it is wrong, or there is one of that name already.
     pub fn add_policy(&mut self, policy: CiliumBGPPeeringPolicy, origin: Origin) -> bool {
         match serde_json::to_value(&policy) {
-            Ok(value) => self.add_object(&value, origin, POLICY_KIND),
+            Ok(value) => self.add_policy_value(&value, origin),
             Err(error) => self.unwritable(&origin, error),
         }
     }
@@ -169,22 +178,44 @@ impl Snapshot {
     /// Adds a node, unless it is wrong, or there is one of that name already.
     pub fn add_node(&mut self, node: Node, origin: Origin) -> bool {
         match serde_json::to_value(&node) {
-            Ok(value) => self.add_object(&value, origin, "Node"),
+            Ok(value) => self.add_node_value(&value, origin),
             Err(error) => self.unwritable(&origin, error),
         }
+    }
+
+    fn add_policy_value(&mut self, value: &Value, origin: Origin) -> bool {
+        let faults = add_object(&mut self.policies, value, origin);
+        self.take_in(faults)
+    }
+
+    fn add_node_value(&mut self, value: &Value, origin: Origin) -> bool {
+        let faults = add_object(&mut self.nodes, value, origin);
+        let added = self.take_in(faults);
+        if added {
+            self.node_order.push(name_of(value).to_owned());
+        }
+        added
+    }
+
+    /// Takes in what is said about an object; whether it may be used.
+    fn take_in(&mut self, faults: Vec<Fault>) -> bool {
+        let usable = faults.iter().all(|fault| fault.severity == Severity::Notice);
+        self.faults.extend(faults);
+        usable
     }
 
     /// Adds everything in `other`; objects of the same kind and name are replaced, as are the faults
     /// about them.
     pub fn apply(&mut self, other: Self) {
         self.forget_faults(&other);
-        self.policies.extend(other.policies);
-        for name in other.node_order {
-            if !self.nodes.contains_key(&name) {
-                self.node_order.push(name);
-            }
+        let mine = &mut *self;
+        macro_rules! step {
+            ($field:ident, $type:ty) => {
+                mine.$field.replace(other.$field)
+            };
         }
-        self.nodes.extend(other.nodes);
+        each_kind!(step);
+        self.order_nodes(&other.node_order);
         self.faults.extend(other.faults);
         self.pass_over(other.passed_over);
     }
@@ -194,17 +225,18 @@ impl Snapshot {
     pub fn remove(&mut self, other: &Self) -> Vec<String> {
         self.forget_faults(other);
         let mut removed = Vec::new();
-        for name in other.policies.keys() {
-            if self.policies.remove(name).is_some() {
-                removed.push(object_name(POLICY_KIND, name));
-            }
+        let mine = &mut *self;
+        macro_rules! step {
+            ($field:ident, $type:ty) => {
+                for (key, _) in other.$field.iter() {
+                    if mine.$field.remove(key) {
+                        removed.push(object_name(<$type>::KIND, key));
+                    }
+                }
+            };
         }
-        for name in other.nodes.keys() {
-            if self.nodes.remove(name).is_some() {
-                self.node_order.retain(|other| other != name);
-                removed.push(object_name("Node", name));
-            }
-        }
+        each_kind!(step);
+        self.order_nodes(&[]);
         removed
     }
 
@@ -216,6 +248,11 @@ impl Snapshot {
     /// The policy of that name, if it may be used.
     pub fn policy(&self, name: &str) -> Option<&Stored<CiliumBGPPeeringPolicy>> {
         self.policies.get(name)
+    }
+
+    /// The Service of that namespace and name, if it may be used.
+    pub fn service(&self, namespace: &str, name: &str) -> Option<&Stored<Service>> {
+        self.services.get(&format!("{namespace}/{name}"))
     }
 
     /// Nodes in the order they were added.
@@ -253,15 +290,36 @@ impl Snapshot {
         faults
     }
 
+    /// The first object of a kind that nothing is done with, of those that `choose` chooses.
+    pub(crate) fn passed_over(&self, choose: impl Fn(&str, &str, &[String]) -> bool) -> Option<&Origin> {
+        let mut kinds = self.passed_over.iter();
+        kinds
+            .find(|((version, kind), passed)| choose(version, kind, &passed.names))
+            .map(|(_, passed)| &passed.first)
+    }
+
     /// Whether no object is in it that may be used.
     pub(crate) fn is_empty(&self) -> bool {
-        self.policies.is_empty() && self.nodes.is_empty()
+        let mut empty = true;
+        macro_rules! step {
+            ($field:ident, $type:ty) => {
+                empty &= self.$field.is_empty()
+            };
+        }
+        each_kind!(step);
+        empty
     }
 
     /// The objects that may be used, as `CiliumBGPPeeringPolicy/rack0`.
     pub(crate) fn objects(&self) -> Vec<String> {
-        let policies = self.policies.keys().map(|name| object_name(POLICY_KIND, name));
-        policies.chain(self.node_order.iter().map(|name| object_name("Node", name))).collect()
+        let mut names = Vec::new();
+        macro_rules! step {
+            ($field:ident, $type:ty) => {
+                names.extend(self.$field.names())
+            };
+        }
+        each_kind!(step);
+        names
     }
 
     /// Has something said about it.
@@ -282,22 +340,20 @@ impl Snapshot {
         let faulty: BTreeSet<&str> = errors().filter_map(|fault| fault.object.as_deref()).collect();
         let wanted = |name: &String| any || faulty.contains(name.as_str());
         let mut kept = Vec::new();
-        for (name, stored) in &old.policies {
-            let object = object_name(POLICY_KIND, name);
-            if !self.policies.contains_key(name) && wanted(&object) {
-                self.policies.insert(name.clone(), stored.clone());
-                kept.push(object);
-            }
+        let mine = &mut *self;
+        macro_rules! step {
+            ($field:ident, $type:ty) => {
+                for (key, stored) in old.$field.iter() {
+                    let object = object_name(<$type>::KIND, key);
+                    if !mine.$field.contains(key) && wanted(&object) {
+                        mine.$field.insert(key.clone(), stored.clone());
+                        kept.push(object);
+                    }
+                }
+            };
         }
-        for stored in old.nodes() {
-            let name = &stored.object.metadata.name;
-            let object = object_name("Node", name);
-            if !self.nodes.contains_key(name) && wanted(&object) {
-                self.nodes.insert(name.clone(), stored.clone());
-                self.node_order.push(name.clone());
-                kept.push(object);
-            }
-        }
+        each_kind!(step);
+        self.order_nodes(&old.node_order);
         kept
     }
 
@@ -305,29 +361,30 @@ impl Snapshot {
     /// and that is a fault.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.faults.extend(other.faults.iter().cloned());
-        for (name, stored) in &other.policies {
-            match self.policies.get(name) {
-                Some(known) => {
-                    let fault = duplicate(&stored.origin, &object_name(POLICY_KIND, name), &known.origin);
-                    self.faults.push(fault);
+        let mine = &mut *self;
+        macro_rules! step {
+            ($field:ident, $type:ty) => {
+                for (key, stored) in other.$field.iter() {
+                    match mine.$field.get(key) {
+                        Some(known) => {
+                            let name = object_name(<$type>::KIND, key);
+                            mine.faults.push(duplicate(&stored.origin, &name, &known.origin));
+                        }
+                        None => mine.$field.insert(key.clone(), stored.clone()),
+                    }
                 }
-                None => _ = self.policies.insert(name.clone(), stored.clone()),
-            }
+            };
         }
-        for stored in other.nodes() {
-            let name = &stored.object.metadata.name;
-            match self.nodes.get(name) {
-                Some(known) => {
-                    let fault = duplicate(&stored.origin, &object_name("Node", name), &known.origin);
-                    self.faults.push(fault);
-                }
-                None => {
-                    self.nodes.insert(name.clone(), stored.clone());
-                    self.node_order.push(name.clone());
-                }
-            }
-        }
+        each_kind!(step);
+        self.order_nodes(&other.node_order);
         self.pass_over(other.passed_over.clone());
+    }
+
+    /// Nodes that came stand behind those that were there, and those that went do not stand anywhere.
+    fn order_nodes(&mut self, more: &[String]) {
+        let known: BTreeSet<String> = self.node_order.iter().cloned().collect();
+        self.node_order.extend(more.iter().filter(|name| !known.contains(*name)).cloned());
+        self.node_order.retain(|name| self.nodes.contains(name));
     }
 
     /// Adds objects that nothing is done with.
@@ -413,16 +470,25 @@ impl Snapshot {
                 return;
             }
         };
-        match (version, kind, value.get("items")) {
-            (POLICY_VERSION, POLICY_KIND, _) | ("v1", "Node", _) => {
-                self.add_object(value, origin, kind);
-            }
-            (_, POLICY_KIND, _) => {
-                let name = object_name(kind, name_of(value));
-                let message = format!("expected {POLICY_VERSION}, found {version}");
-                self.faults.push(origin.fault(Severity::Error, &name, "apiVersion", message));
-            }
-            (_, _, Some(Value::Array(items))) if kind.ends_with("List") => {
+        let mine = &mut *self;
+        macro_rules! step {
+            ($field:ident, $type:ty) => {
+                if is_of::<$type>(value, version, kind) {
+                    let faults = match wrong_version::<$type>(value, version, &origin) {
+                        Some(fault) => vec![fault],
+                        None => add_object(&mut mine.$field, value, origin),
+                    };
+                    let added = mine.take_in(faults);
+                    if added && kind == Node::KIND {
+                        mine.node_order.push(name_of(value).to_owned());
+                    }
+                    return;
+                }
+            };
+        }
+        each_kind!(step);
+        match value.get("items") {
+            Some(Value::Array(items)) if kind.ends_with("List") => {
                 let of = kind.strip_suffix("List").filter(|of| !of.is_empty()).map(|of| (version, of));
                 for (index, item) in items.iter().enumerate() {
                     let dot = if path.is_empty() { "" } else { "." };
@@ -437,69 +503,45 @@ impl Snapshot {
         }
     }
 
-    /// Adds an object of a kind that is acted on, if nothing is wrong with it.
-    fn add_object(&mut self, value: &Value, origin: Origin, kind: &str) -> bool {
-        let name = object_name(kind, name_of(value));
-        let earlier = match kind {
-            POLICY_KIND => self.policies.get(name_of(value)).map(|stored| &stored.origin),
-            _ => self.nodes.get(name_of(value)).map(|stored| &stored.origin),
-        };
-        if let Some(earlier) = earlier {
-            self.faults.push(duplicate(&origin, &name, earlier));
-            return false;
-        }
-        let read = match kind {
-            POLICY_KIND => read::<CiliumBGPPeeringPolicy>(value, &PEERING_POLICY).map(|(policy, notices)| {
-                let problems = [notices, policy.check()].concat();
-                let stored = Stored { object: policy, origin: origin.clone() };
-                if schema::usable(&problems) {
-                    self.policies.insert(stored.object.metadata.name.clone(), stored);
-                }
-                problems
-            }),
-            _ => read::<Node>(value, &NODE).map(|(node, notices)| {
-                let problems = [notices, node.check()].concat();
-                let stored = Stored { object: node, origin: origin.clone() };
-                if schema::usable(&problems) {
-                    let name = stored.object.metadata.name.clone();
-                    self.node_order.push(name.clone());
-                    self.nodes.insert(name, stored);
-                }
-                problems
-            }),
-        };
-        let (Ok(problems) | Err(problems)) = read;
-        let added = schema::usable(&problems);
-        let mut faults: Vec<_> = origin.faults(&name, problems).collect();
-        faults.sort_by_key(|fault| (fault.line, fault.column));
-        self.faults.extend(faults);
-        added
-    }
-
     /// Faults about objects that `other` has, or has faults about.
     fn forget_faults(&mut self, other: &Self) {
-        let policies = other.policies.keys().map(|name| object_name(POLICY_KIND, name));
-        let nodes = other.nodes.keys().map(|name| object_name("Node", name));
         let faulty = other.faults.iter().filter_map(|fault| fault.object.clone());
-        let named: BTreeSet<_> = policies.chain(nodes).chain(faulty).collect();
+        let named: BTreeSet<_> = other.objects().into_iter().chain(faulty).collect();
         self.faults.retain(|fault| fault.object.as_ref().is_none_or(|object| !named.contains(object)));
     }
 }
 
-/// Reads an object: the object and what is to be noticed about it, or everything that is wrong.
-fn read<T: DeserializeOwned>(value: &Value, shape: &Shape) -> Result<(T, Vec<Problem>), Vec<Problem>> {
-    let mut problems = Vec::new();
-    schema::check(value, shape, "", &mut problems);
-    if !schema::usable(&problems) {
-        return Err(problems);
+/// Whether an object is of this kind, in whichever version.
+fn is_of<T: Resource>(value: &Value, version: &str, kind: &str) -> bool {
+    let group = |version: &str| version.split_once('/').map_or("", |(group, _)| group).to_owned();
+    let same = T::VERSIONS.first().is_some_and(|known| group(known) == group(version));
+    kind == T::KIND && same && T::is_wanted(value)
+}
+
+/// An object of a version that is not understood.
+fn wrong_version<T: Resource>(value: &Value, version: &str, origin: &Origin) -> Option<Fault> {
+    if T::VERSIONS.contains(&version) {
+        return None;
     }
-    match serde_path_to_error::deserialize(value) {
-        Ok(object) => Ok((object, problems)),
-        Err(error) => {
-            problems.push(Problem::error(error.path().to_string(), error.inner().to_string()));
-            Err(problems)
-        }
+    let name = object_name(T::KIND, &key_of::<T>(value));
+    let message = format!("expected {}, found {version}", T::VERSIONS.join(" or "));
+    Some(origin.fault(Severity::Error, &name, "apiVersion", message))
+}
+
+/// Adds an object of a kind that is acted on, if nothing is wrong with it, and says what is.
+fn add_object<T: Resource>(objects: &mut Objects<T>, value: &Value, origin: Origin) -> Vec<Fault> {
+    let key = key_of::<T>(value);
+    let name = object_name(T::KIND, &key);
+    if let Some(earlier) = objects.get(&key) {
+        return vec![duplicate(&origin, &name, &earlier.origin)];
     }
+    let (object, problems) = read::<T>(value);
+    let mut faults: Vec<_> = origin.faults(&name, problems).collect();
+    faults.sort_by_key(|fault| (fault.line, fault.column));
+    if let Some(object) = object {
+        objects.insert(object.key(), Stored { object, origin });
+    }
+    faults
 }
 
 /// An object that is there already.
@@ -510,16 +552,6 @@ fn duplicate(at: &Origin, object: &str, earlier: &Origin) -> Fault {
     };
     let message = format!("there is one of that name already, at {place}, which is used");
     at.fault(Severity::Error, object, "metadata.name", message)
-}
-
-fn object_name(kind: &str, name: &str) -> String {
-    format!("{kind}/{name}")
-}
-
-/// The name of an object, or of something that has its name elsewhere.
-fn name_of(value: &Value) -> &str {
-    let metadata = value.get("metadata").and_then(|metadata| metadata.get("name"));
-    metadata.or_else(|| value.get("name")).and_then(Value::as_str).unwrap_or(NO_NAME)
 }
 
 fn manifests_in(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     format,
+    objects::Resource,
     schema::{Field, Object, Problem, Shape},
     selector::{LABEL_SELECTOR, LabelSelector, METADATA, Metadata},
+    service::AddressType,
 };
 
 /// Which nodes speak BGP with whom, and what they announce.
@@ -146,7 +148,7 @@ pub struct Communities {
     pub large: Option<Vec<String>>,
 }
 
-pub(crate) static PEERING_POLICY: Shape = Shape::Object(&Object {
+static PEERING_POLICY: Shape = Shape::Object(&Object {
     open: true,
     fields: &[
         Field::required("metadata", Shape::Object(&METADATA)),
@@ -256,6 +258,23 @@ static COMMUNITIES: Object = Object {
     ],
 };
 
+impl Resource for CiliumBGPPeeringPolicy {
+    const KIND: &'static str = "CiliumBGPPeeringPolicy";
+    const VERSIONS: &'static [&'static str] = &["cilium.io/v2alpha1"];
+
+    fn shape() -> &'static Shape {
+        &PEERING_POLICY
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        self.problems()
+    }
+}
+
 const NOT_YET: &str = "checked, and not yet acted on";
 
 impl CiliumBGPPeeringPolicy {
@@ -270,7 +289,7 @@ impl CiliumBGPPeeringPolicy {
     }
 
     /// What the schema cannot say.
-    pub(crate) fn check(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.spec.is_none() {
             let message = "without a spec this policy is for every node, and does nothing there";
@@ -296,6 +315,14 @@ impl CiliumBGPPeeringPolicy {
 }
 
 impl VirtualRouter {
+    /// Which addresses of the chosen Services are announced: LoadBalancerIP where nothing is said.
+    pub fn service_advertisements(&self) -> Vec<AddressType> {
+        match &self.service_advertisements {
+            None => vec![AddressType::LoadBalancerIP],
+            Some(names) => names.iter().filter_map(|name| name.parse().ok()).collect(),
+        }
+    }
+
     fn check(&self, path: &str, problems: &mut Vec<Problem>) {
         if self.local_asn == 0 {
             problems.push(Problem::error(format!("{path}.localASN"), "AS 0 is reserved (RFC 7607)"));
@@ -304,13 +331,17 @@ impl VirtualRouter {
             [("podIPPoolSelector", &self.pod_ip_pool_selector), ("serviceSelector", &self.service_selector)]
         {
             if let Some(selector) = selector {
-                let path = format!("{path}.{name}");
-                selector.check(&path, problems);
-                problems.push(Problem::notice(path, NOT_YET));
+                selector.check(&format!("{path}.{name}"), problems);
             }
         }
-        if self.service_advertisements.is_some() {
-            problems.push(Problem::notice(format!("{path}.serviceAdvertisements"), NOT_YET));
+        if let Some(advertisements) = &self.service_advertisements {
+            let message = match (&self.service_selector, &advertisements[..]) {
+                (None, _) => Some("no effect without serviceSelector: no Service is chosen"),
+                (Some(_), []) => Some("an empty list: no address of the chosen Services is announced"),
+                _ => None,
+            };
+            let path = format!("{path}.serviceAdvertisements");
+            problems.extend(message.map(|message| Problem::notice(path, message)));
         }
         let mut seen = BTreeMap::new();
         for (index, neighbor) in self.neighbors.iter().enumerate() {
@@ -399,7 +430,15 @@ impl NeighborSpec {
             if let Some(selector) = &attributes.selector {
                 selector.check(&format!("{path}.selector"), problems);
             }
-            problems.push(Problem::notice(path, NOT_YET));
+            let communities = attributes.communities.as_ref();
+            let some = communities.is_some_and(|it| !it.standard().is_empty() || !it.large().is_empty());
+            if attributes.local_preference.is_some() && self.peer_asn != local_asn {
+                let message = "no effect on a peer in another AS";
+                problems.push(Problem::notice(format!("{path}.localPreference"), message));
+            } else if attributes.local_preference.is_none() && !some {
+                let message = "no effect: neither communities nor localPreference";
+                problems.push(Problem::notice(path, message));
+            }
         }
     }
 

@@ -4,12 +4,13 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use peerage_core::{
-    speaker::{Desired, Neighbor, NeighborKey, PeerAs},
-    wire::Family,
+    policy::{RoutePolicy as _, RouteSource, RouteView, Verdict},
+    speaker::{Desired, Neighbor, NeighborKey, PeerAs, SourceId},
+    wire::{Family, attr::PathAttributes},
 };
 use serde::{Serialize, Serializer};
 
-use crate::{Fault, Severity, Snapshot, compile};
+use crate::{Advertised, Fault, Options, Reason, Severity, Snapshot, compile_with};
 
 /// What every node of a [`Snapshot`] would do, and everything that is to be said about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,19 +64,48 @@ pub struct PeerPlan {
     /// What is announced in them.
     #[serde(serialize_with = "texts")]
     pub announcements: BTreeSet<IpNet>,
+    /// The same, with why and with what.
+    pub routes: Vec<RoutePlan>,
+}
+
+/// One route that a peer gets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutePlan {
+    /// Its prefix.
+    #[serde(serialize_with = "text")]
+    pub prefix: IpNet,
+    /// Everything that wants it announced.
+    pub reasons: BTreeSet<Reason>,
+    /// Its communities, as `65010:100`.
+    pub communities: Vec<String>,
+    /// Its large communities, as `65010:1:100`.
+    pub large_communities: Vec<String>,
+    /// LOCAL_PREF, where it is set.
+    pub local_preference: Option<u32>,
 }
 
 /// Compiles every node.
 pub fn plan(snapshot: &Snapshot) -> Plan {
+    plan_with(snapshot, Options::default())
+}
+
+/// [`plan`], in another way than the usual one.
+pub fn plan_with(snapshot: &Snapshot, options: Options) -> Plan {
     let mut faults = snapshot.faults();
     let mut nodes = Vec::new();
     for stored in snapshot.nodes() {
         let name = &stored.object.metadata.name;
-        let compiled = compile(snapshot, name);
+        let compiled = compile_with(snapshot, name, options);
+        let nothing = Advertised::new();
         let mut peers = Vec::new();
         for (instance, desired) in &compiled.instances {
+            let advertised = compiled.advertised.get(instance).unwrap_or(&nothing);
             peers.extend(
-                desired.neighbors.iter().filter_map(|(key, peer)| plan_peer(instance, desired, key, peer)),
+                desired
+                    .neighbors
+                    .iter()
+                    .filter_map(|(key, peer)| plan_peer(instance, desired, key, peer, advertised)),
             );
         }
         faults.extend(compiled.faults.iter().cloned());
@@ -112,13 +142,24 @@ fn idle(snapshot: &Snapshot) -> Vec<Fault> {
     faults
 }
 
-fn plan_peer(instance: &str, desired: &Desired, key: &NeighborKey, peer: &Neighbor) -> Option<PeerPlan> {
+fn plan_peer(
+    instance: &str,
+    desired: &Desired,
+    key: &NeighborKey,
+    peer: &Neighbor,
+    advertised: &Advertised,
+) -> Option<PeerPlan> {
     let (NeighborKey::Address(address), PeerAs::Number(asn)) = (key, peer.asn) else { return None };
     let family = |prefix: &IpNet| match prefix {
         IpNet::V4(_) => Family::IPV4_UNICAST,
         IpNet::V6(_) => Family::IPV6_UNICAST,
     };
-    let offered = |prefix: &IpNet| peer.families.contains(&family(prefix));
+    let routes: Vec<_> = desired
+        .originate
+        .iter()
+        .filter(|(prefix, _)| peer.families.contains(&family(prefix)))
+        .filter_map(|(prefix, attributes)| plan_route(*prefix, attributes, peer, advertised))
+        .collect();
     Some(PeerPlan {
         instance: instance.to_owned(),
         local_asn: desired.asn.0,
@@ -129,7 +170,39 @@ fn plan_peer(instance: &str, desired: &Desired, key: &NeighborKey, peer: &Neighb
         hold_seconds: peer.timers.hold.as_secs(),
         keepalive_seconds: peer.timers.keepalive.as_secs(),
         families: peer.families.iter().map(ToString::to_string).collect(),
-        announcements: desired.originate.keys().copied().filter(offered).collect(),
+        announcements: routes.iter().map(|route| route.prefix).collect(),
+        routes,
+    })
+}
+
+/// A route as the export policy lets it go; `None`: it does not.
+fn plan_route(
+    prefix: IpNet,
+    attributes: &PathAttributes,
+    peer: &Neighbor,
+    advertised: &Advertised,
+) -> Option<RoutePlan> {
+    let mut attributes = attributes.clone();
+    if let Some(export) = &peer.export {
+        let route = RouteView {
+            prefix,
+            source: RouteSource::Local,
+            origination: Some(SourceId::CONFIG),
+            next_hop: None,
+            attributes: &attributes,
+        };
+        let (verdict, edits) = export.apply(&route);
+        if verdict == Verdict::Reject {
+            return None;
+        }
+        edits.edit(&mut attributes);
+    }
+    Some(RoutePlan {
+        prefix,
+        reasons: advertised.get(&prefix).cloned().unwrap_or_default(),
+        communities: attributes.communities.iter().map(ToString::to_string).collect(),
+        large_communities: attributes.large_communities.iter().map(ToString::to_string).collect(),
+        local_preference: attributes.local_pref,
     })
 }
 
@@ -213,4 +286,8 @@ impl NodePlan {
 
 fn texts<S: Serializer>(prefixes: &BTreeSet<IpNet>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(prefixes.iter().map(ToString::to_string))
+}
+
+fn text<S: Serializer>(prefix: &IpNet, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(prefix)
 }

@@ -136,8 +136,8 @@ kind: Deployment
 metadata: {name: a}
 ---
 apiVersion: v1
-kind: Service
-metadata: {name: web}
+kind: Secret
+metadata: {name: key}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -155,22 +155,34 @@ apiVersion: cilium.io/v2
 kind: CiliumBGPPeeringPolicy
 metadata: {name: d}
 ---
-apiVersion: discovery.k8s.io/v1
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: web}
+---
+apiVersion: discovery.k8s.io/v1beta1
 kind: EndpointSlice
+metadata: {name: web-1}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kube-root-ca.crt}
 ";
     assert_eq!(
         faults(&[objects]),
         [
             "a.yaml:21:13: CiliumBGPPeeringPolicy/d: apiVersion: expected cilium.io/v2alpha1, found \
              cilium.io/v2",
+            "a.yaml:29:13: EndpointSlice/default/web-1: apiVersion: expected discovery.k8s.io/v1, found \
+             discovery.k8s.io/v1beta1",
             "a.yaml:1:1: notice: Deployment (apps/v1): 2 objects are of a kind nobody knows here, and passed \
              over: a, b",
             "a.yaml:17:1: notice: CiliumBGPClusterConfig (cilium.io/v2): 1 object is not yet acted on: c",
-            "a.yaml:25:1: notice: EndpointSlice (discovery.k8s.io/v1): 1 object is not yet acted on: (no \
-             name)",
             "a.yaml:13:1: notice: Cluster (kind.x-k8s.io/v1alpha4): 1 object is of a kind nobody knows here, \
              and passed over: demo",
-            "a.yaml:5:1: notice: Service (v1): 1 object is not yet acted on: web",
+            "a.yaml:25:1: notice: Service (serving.knative.dev/v1): 1 object is of a kind nobody knows here, \
+             and passed over: web",
+            "a.yaml:33:1: notice: ConfigMap (v1): 1 object is not yet acted on: kube-root-ca.crt",
+            "a.yaml:5:1: notice: Secret (v1): 1 object is not yet acted on: key",
         ]
     );
 }
