@@ -1,6 +1,10 @@
 //! What every node would do, for people and programs to read before anything does it.
 
-use std::{collections::BTreeSet, fmt, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use ipnet::IpNet;
 use peerage_core::{
@@ -213,27 +217,18 @@ impl Plan {
     }
 }
 
-/// A table with a row for each session, and a line that sums up. Faults are not in it.
+/// A table with a row for each session, one with a row for each route where there is more to say of any
+/// than that it is a PodCIDR, and a line that sums up. Faults are not in it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let titles =
             ["NODE", "POLICY", "AS", "ROUTER ID", "PEER", "PEER AS", "HOLD", "FAMILIES", "ANNOUNCES"];
-        let mut rows = vec![titles.map(str::to_owned)];
-        for node in &self.nodes {
-            rows.extend(node.rows());
-        }
-        let mut widths = [0; 9];
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        for row in &rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(widths) {
-                line += &format!("{cell:<width$}  ");
-            }
-            writeln!(f, "{}", line.trim_end())?;
+        table(f, titles, self.nodes.iter().flat_map(NodePlan::rows))?;
+        let routes = || self.nodes.iter().flat_map(|node| &node.peers).flat_map(|peer| &peer.routes);
+        if routes().any(RoutePlan::is_notable) {
+            let titles = ["NODE", "AS", "PEER", "PREFIX", "COMMUNITIES", "LOCAL PREF", "BECAUSE OF"];
+            writeln!(f)?;
+            table(f, titles, self.nodes.iter().flat_map(NodePlan::route_rows))?;
         }
         let sessions = self.nodes.iter().map(|node| node.peers.len()).sum();
         let prefixes = self.nodes.iter().flat_map(|node| &node.announcements).collect::<BTreeSet<_>>().len();
@@ -253,27 +248,21 @@ impl fmt::Display for Plan {
 
 impl NodePlan {
     fn rows(&self) -> Vec<[String; 9]> {
-        let nothing = || "-".to_owned();
         let policy = self.policy.clone().unwrap_or_else(nothing);
         if self.peers.is_empty() {
             let mut row = [(); 9].map(|()| nothing());
             (row[0], row[1]) = (self.node.clone(), policy);
             return vec![row];
         }
-        let list = |items: Vec<String>| if items.is_empty() { nothing() } else { items.join(" ") };
         self.peers
             .iter()
             .map(|peer| {
-                let address = match peer.address {
-                    IpAddr::V4(address) => format!("{address}:{}", peer.port),
-                    IpAddr::V6(address) => format!("[{address}]:{}", peer.port),
-                };
                 [
                     self.node.clone(),
                     policy.clone(),
                     peer.local_asn.to_string(),
                     peer.router_id.clone(),
-                    address,
+                    peer.socket().to_string(),
                     peer.peer_asn.to_string(),
                     format!("{}/{} s", peer.hold_seconds, peer.keepalive_seconds),
                     list(peer.families.clone()),
@@ -282,6 +271,69 @@ impl NodePlan {
             })
             .collect()
     }
+
+    fn route_rows(&self) -> Vec<[String; 7]> {
+        let row = |peer: &PeerPlan, route: &RoutePlan| {
+            [
+                self.node.clone(),
+                peer.local_asn.to_string(),
+                peer.socket().to_string(),
+                route.prefix.to_string(),
+                list([&route.communities[..], &route.large_communities].concat()),
+                route.local_preference.map_or_else(nothing, |value| value.to_string()),
+                route.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            ]
+        };
+        let of = |peer: &PeerPlan| peer.routes.iter().map(|route| row(peer, route)).collect::<Vec<_>>();
+        self.peers.iter().flat_map(of).collect()
+    }
+}
+
+impl PeerPlan {
+    fn socket(&self) -> SocketAddr {
+        (self.address, self.port).into()
+    }
+}
+
+impl RoutePlan {
+    /// Whether there is more to say of it than that it is a PodCIDR.
+    fn is_notable(&self) -> bool {
+        self.reasons.iter().any(|reason| *reason != Reason::PodCidr)
+            || !self.communities.is_empty()
+            || !self.large_communities.is_empty()
+            || self.local_preference.is_some()
+    }
+}
+
+fn nothing() -> String {
+    "-".to_owned()
+}
+
+fn list(items: Vec<String>) -> String {
+    if items.is_empty() { nothing() } else { items.join(" ") }
+}
+
+/// Columns as wide as what stands in them.
+fn table<const N: usize>(
+    f: &mut fmt::Formatter<'_>,
+    titles: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> fmt::Result {
+    let rows: Vec<_> = std::iter::once(titles.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line += &format!("{cell:<width$}  ");
+        }
+        writeln!(f, "{}", line.trim_end())?;
+    }
+    Ok(())
 }
 
 fn texts<S: Serializer>(prefixes: &BTreeSet<IpNet>, serializer: S) -> Result<S::Ok, S::Error> {
