@@ -54,12 +54,15 @@ mod manifest;
 mod node;
 mod objects;
 mod options;
+mod origin;
+mod path_attributes;
 mod peering_policy;
 mod plan;
 mod pool;
 mod schema;
 mod selector;
 mod service;
+mod snapshot;
 mod store;
 pub mod yaml;
 
@@ -68,12 +71,12 @@ pub use compile::{Advertised, Compiled, Reason, compile, compile_with};
 pub use config_map::{CiliumConfig, ConfigMap};
 pub use endpoint_slice::{Endpoint, EndpointConditions, EndpointSlice};
 pub use fault::{Fault, Severity};
-pub use manifest::{Origin, Snapshot, Stored};
 pub use node::{Node, NodeAddress, NodeSpec, NodeStatus};
 pub use options::{Ipam, Options, Terminating};
+pub use origin::{Origin, Stored};
+pub use path_attributes::{AdvertisedPathAttributes, Communities};
 pub use peering_policy::{
-    AdvertisedPathAttributes, CiliumBGPPeeringPolicy, Communities, FamilyName, GracefulRestart, NeighborSpec,
-    PeeringPolicySpec, VirtualRouter,
+    CiliumBGPPeeringPolicy, FamilyName, GracefulRestart, NeighborSpec, PeeringPolicySpec, VirtualRouter,
 };
 pub use plan::{NodePlan, PeerPlan, Plan, RoutePlan, plan, plan_with};
 pub use pool::{CiliumLoadBalancerIPPool, CiliumPodIPPool, LoadBalancerIPPoolSpec, PoolBlock};
@@ -81,4 +84,5 @@ pub use selector::{LabelSelector, Metadata, Requirement};
 pub use service::{
     AddressType, LoadBalancerIngress, LoadBalancerStatus, Service, ServiceSpec, ServiceStatus,
 };
+pub use snapshot::Snapshot;
 pub use store::{Look, Store};

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    manifest::Stored,
+    Stored,
     schema::{self, Problem, Shape},
     selector::Metadata,
 };

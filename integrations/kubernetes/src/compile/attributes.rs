@@ -12,10 +12,7 @@ use ipnet::IpNet;
 use peerage_core::policy::{Match, Policy, PrefixMatch, RouteSource, Rule, Set, Verdict};
 
 use super::pods::{PodPrefixes, pool_labels};
-use crate::{
-    Node, Snapshot,
-    peering_policy::{AdvertisedPathAttributes, NeighborSpec},
-};
+use crate::{AdvertisedPathAttributes, NeighborSpec, Node, Snapshot};
 
 /// What attributes are chosen by, on one node.
 #[derive(Clone, Copy, Debug)]
