@@ -5,7 +5,8 @@
 //!               faults: file, line, field         faults of this node
 //! ```
 //!
-//! A front end is a pure function from stored objects to [`Desired`](peerage_core::speaker::Desired)
+//! The snapshot has Nodes, Services, EndpointSlices, Cilium's policies, pools and CiliumNodes, and the
+//! ConfigMap `cilium-config`. A front end is a pure function from stored objects to [`Desired`](peerage_core::speaker::Desired)
 //! values keyed by instance name. Today there is one, for Cilium's [`CiliumBGPPeeringPolicy`]
 //! (`cilium.io/v2alpha1`), whose instances are named after their AS. Objects are accepted as Cilium
 //! accepts them: what is unknown or has no effect yet is said in a notice, never ignored in silence;
