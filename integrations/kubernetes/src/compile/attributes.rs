@@ -12,7 +12,10 @@ use ipnet::IpNet;
 use peerage_core::policy::{Match, Policy, PrefixMatch, RouteSource, Rule, Set, Verdict};
 
 use super::pods::{PodPrefixes, pool_labels};
-use crate::{AdvertisedPathAttributes, NeighborSpec, Node, Snapshot};
+use crate::{
+    AdvertisedPathAttributes, CiliumLoadBalancerIPPool, CiliumPodIPPool, LabelSelector, NeighborSpec, Node,
+    Snapshot,
+};
 
 /// What attributes are chosen by, on one node.
 #[derive(Clone, Copy, Debug)]
@@ -70,26 +73,42 @@ impl Routes<'_> {
         match attributes.selector_type.as_str() {
             "PodCIDR" if self.node.is_selected(selector) => exact(&self.pods.cidrs),
             "CiliumPodIPPool" => {
-                let mut prefixes = BTreeSet::new();
-                for pool in self.snapshot.pod_pools.values().map(|stored| &stored.object) {
-                    if selector.is_none_or(|selector| selector.matches(&pool_labels(pool))) {
-                        prefixes.extend(self.pods.of_pool(&pool.metadata.name));
-                    }
-                }
+                let pools = self.pod_pools(selector);
+                let prefixes: BTreeSet<_> =
+                    pools.flat_map(|pool| self.pods.of_pool(&pool.metadata.name)).collect();
                 exact(&prefixes.into_iter().collect::<Vec<_>>())
             }
             "CiliumLoadBalancerIPPool" => {
-                let mut prefixes = Vec::new();
-                for pool in self.snapshot.lb_pools.values().map(|stored| &stored.object) {
-                    let labels = pool.metadata.labels.clone().unwrap_or_default();
-                    if !pool.is_disabled() && selector.is_none_or(|selector| selector.matches(&labels)) {
-                        prefixes.extend(pool.prefixes());
-                    }
-                }
+                let prefixes: Vec<_> =
+                    self.lb_pools(selector).flat_map(CiliumLoadBalancerIPPool::prefixes).collect();
                 IpNet::aggregate(&prefixes).into_iter().map(hosts).collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether attributes are for pools and no pool is chosen.
+    pub(super) fn lacks_pool(&self, attributes: &AdvertisedPathAttributes) -> bool {
+        let selector = attributes.selector.as_ref();
+        match attributes.selector_type.as_str() {
+            "CiliumPodIPPool" => self.pod_pools(selector).next().is_none(),
+            "CiliumLoadBalancerIPPool" => self.lb_pools(selector).next().is_none(),
+            _ => false,
+        }
+    }
+
+    fn pod_pools(&self, selector: Option<&LabelSelector>) -> impl Iterator<Item = &CiliumPodIPPool> {
+        let pools = self.snapshot.pod_pools.values().map(|stored| &stored.object);
+        pools.filter(move |pool| selector.is_none_or(|selector| selector.matches(&pool_labels(pool))))
+    }
+
+    /// Without those that are disabled.
+    fn lb_pools(&self, selector: Option<&LabelSelector>) -> impl Iterator<Item = &CiliumLoadBalancerIPPool> {
+        let pools = self.snapshot.lb_pools.values().map(|stored| &stored.object);
+        pools.filter(move |pool| {
+            let labels = pool.metadata.labels.clone().unwrap_or_default();
+            !pool.is_disabled() && selector.is_none_or(|selector| selector.matches(&labels))
+        })
     }
 }
 

@@ -149,6 +149,7 @@ impl NodeCompiler<'_> {
                 continue;
             };
             let advertised = self.advertised(router, &format!("spec.virtualRouters[{index}]"));
+            self.find_pools(router, &format!("spec.virtualRouters[{index}]"));
             let desired = self.instance(router, router_id, &advertised);
             // What the schema lets through and a speaker does not is a fault here already.
             if let Err(refused) = desired.check() {
@@ -238,6 +239,31 @@ impl NodeCompiler<'_> {
         advertised
     }
 
+    /// Says which attributes are for pools that are not there.
+    fn find_pools(&mut self, router: &VirtualRouter, path: &str) {
+        let routes = Routes { snapshot: self.snapshot, node: &self.node.object, pods: &self.pods };
+        let mut faults = Vec::new();
+        for (at, neighbor) in router.neighbors.iter().enumerate() {
+            for (index, attributes) in neighbor.advertised_path_attributes.iter().flatten().enumerate() {
+                if routes.lacks_pool(attributes) {
+                    let field = format!("{path}.neighbors[{at}].advertisedPathAttributes[{index}]");
+                    let message = format!(
+                        "no effect: no {} that is in use is chosen, so no route gets these attributes",
+                        attributes.selector_type
+                    );
+                    faults.push(self.of_policy(Severity::Notice, &field, message));
+                }
+            }
+        }
+        self.compiled.faults.extend(faults);
+    }
+
+    /// Something about the policy.
+    fn of_policy(&self, severity: Severity, field: &str, message: String) -> Fault {
+        let object = format!("CiliumBGPPeeringPolicy/{}", self.policy.object.metadata.name);
+        self.policy.origin.fault(severity, &object, field, message)
+    }
+
     /// Says why a field of the policy does not do what it says.
     fn explain(&mut self, how: &Use, field: &str) {
         let (severity, message) = match how {
@@ -257,8 +283,7 @@ impl NodeCompiler<'_> {
             Use::NoEffect(why) => (Severity::Notice, format!("no effect: {why}")),
             Use::Unknown(why) => (Severity::Error, format!("nothing is announced: {why}")),
         };
-        let object = format!("CiliumBGPPeeringPolicy/{}", self.policy.object.metadata.name);
-        self.compiled.faults.push(self.policy.origin.fault(severity, &object, field, message));
+        self.compiled.faults.push(self.of_policy(severity, field, message));
     }
 
     /// Something about the node.

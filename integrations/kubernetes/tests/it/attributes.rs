@@ -116,6 +116,30 @@ fn which_routes_a_selector_chooses() {
 }
 
 #[test]
+fn attributes_of_no_pool_are_said() {
+    let said = |kind: &str, selector: &str| -> Vec<String> {
+        let attributes = format!("[{{selectorType: {kind}, {selector}localPreference: 5}}]");
+        let text = policy("# more", &format!("advertisedPathAttributes: {attributes}"));
+        let compiled = compile(&snapshot(&[&text, NODES, POOLS]), "n0");
+        compiled.faults.iter().map(ToString::to_string).collect()
+    };
+    for kind in ["CiliumLoadBalancerIPPool", "CiliumPodIPPool"] {
+        assert_eq!(said(kind, ""), [""; 0]);
+        for none in ["color: red", "nobody: has"] {
+            assert_eq!(
+                said(kind, &format!("selector: {{matchLabels: {{{none}}}}}, ")),
+                [format!(
+                    "a.yaml:15:34: notice: CiliumBGPPeeringPolicy/rack0: \
+                     spec.virtualRouters[0].neighbors[0].advertisedPathAttributes[0]: no effect: no {kind} that \
+                     is in use is chosen, so no route gets these attributes"
+                )]
+            );
+        }
+    }
+    assert_eq!(said("PodCIDR", "selector: {matchLabels: {rack: r1}}, "), [""; 0], "it is for other nodes");
+}
+
+#[test]
 fn what_they_carry() {
     let pods = "10.1.0.0/24";
     for (attributes, expected) in [

@@ -228,6 +228,49 @@ fn nodes_are_checked_too() {
 }
 
 #[test]
+fn objects_of_every_kind_come_and_go() {
+    const OBJECTS: [&str; 6] = [
+        "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}}",
+        "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web-1, labels: \
+         {kubernetes.io/service-name: web}}, addressType: IPv4}",
+        "{apiVersion: cilium.io/v2alpha1, kind: CiliumLoadBalancerIPPool, metadata: {name: blue}}",
+        "{apiVersion: cilium.io/v2, kind: CiliumPodIPPool, metadata: {name: green}}",
+        "{apiVersion: cilium.io/v2, kind: CiliumNode, metadata: {name: n0}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}}",
+    ];
+    let names = [
+        "Service/shop/web",
+        "EndpointSlice/default/web-1",
+        "CiliumLoadBalancerIPPool/blue",
+        "CiliumPodIPPool/green",
+        "CiliumNode/n0",
+        "ConfigMap/kube-system/cilium-config",
+    ];
+    let all = snapshot(&OBJECTS);
+    assert_eq!(all.faults(), []);
+    assert!(all.service("shop", "web").is_some() && all.service("default", "web").is_none());
+    for (object, name) in OBJECTS.into_iter().zip(names) {
+        let one = snapshot(&[object]);
+        let mut running = all.clone();
+        assert_eq!(running.remove(&one), [name]);
+        assert_eq!(running.remove(&one), [""; 0]);
+        running.apply(one);
+        assert_eq!(running.remove(&all).len(), 6, "{name}");
+        let twice = faults(&[object, object]);
+        assert_eq!(twice.len(), 1);
+        assert!(twice[0].contains(&format!("{name}: metadata.name: there is one of that name")), "{twice:?}");
+        // The same name in another namespace is another object.
+        if name.matches('/').count() == 2 {
+            let other = object
+                .replace("metadata: {", "metadata: {namespace: other, ")
+                .replace(", namespace: shop", "");
+            let other = other.replace(", namespace: kube-system", "");
+            assert_eq!(faults(&[object, &other]), [""; 0], "{name}");
+        }
+    }
+}
+
+#[test]
 fn apply_and_remove() {
     let mut running = snapshot(&[POLICY, NODES]);
     let removed = running.remove(&snapshot(&[POLICY]));
