@@ -236,7 +236,7 @@ fn what_lasts_is_a_hard_reset() {
     for (what, end, (code, subcode), hard) in ways {
         for (capability, knows) in [(Some(HELPER), true), (Some(OLD_HELPER), false), (None, false)] {
             let mut solo = Solo::new(1, &wanted());
-            let open = capability.map_or(open(), |value| open().with(64, &value));
+            let open = capability.map_or_else(open, |value| open().with(64, &value));
             let conn = solo.establish(PEER, &open);
             solo.bytes(conn, &message::announce(&attributes, &learned));
             assert_eq!(solo.state(PEER), PeerState::Established);
