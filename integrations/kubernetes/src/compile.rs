@@ -13,7 +13,7 @@ use std::{
 
 use peerage_core::{
     policy::{Match, Policy, RouteSource, Rule, Verdict},
-    speaker::{Desired, Neighbor, NeighborKey, PeerAs, SocketOptions, Timers},
+    speaker::{Desired, GracefulRestart, Neighbor, NeighborKey, PeerAs, SocketOptions, Timers},
     wire::{Asn, RouterId, attr::PathAttributes},
 };
 
@@ -208,6 +208,8 @@ fn compile_neighbor(local_asn: u32, spec: &NeighborSpec) -> Neighbor {
     neighbor.socket =
         SocketOptions { ttl: (spec.peer_asn != local_asn).then_some(ttl), ..SocketOptions::default() };
     neighbor.families = spec.families().into_iter().collect();
+    neighbor.graceful_restart =
+        spec.graceful_restart().map(|restart_time| GracefulRestart { restart_time: seconds(restart_time) });
     // With a key that is not known it is not spoken with: without it would be worse.
     neighbor.shutdown = spec.auth_secret_ref.is_some();
     neighbor.import = Some(Policy::reject());
