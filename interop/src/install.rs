@@ -1,27 +1,35 @@
 //! Installs the daemons from Debian's packages, and sees to it that none of them starts by itself.
 
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use anyhow::{Result, bail};
 
-use crate::{
-    daemon::Kind,
-    namespace::{is_root, run},
-};
+use crate::namespace::{is_root, run};
 
 /// Debian asks this before it starts a service; 101 is no.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Installs what is missing; `Ok(None)`: nothing was.
+/// Where programs are that are named without a path.
+const FOLDERS: [&str; 5] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib"];
+
+/// Whether a program is there: a path, or a name to look for where programs of the system are.
+pub fn is_there(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
+    FOLDERS.iter().any(|folder| Path::new(folder).join(program).exists())
+}
+
+/// Installs the packages of programs that are missing, each given as program and package; `Ok(None)`: none
+/// was. No service that is in them is started.
 ///
 /// # Errors
 /// If something is missing and cannot be installed here.
-pub(crate) fn install() -> Result<Option<String>> {
+pub fn install<'a>(wanted: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Option<String>> {
     let mut packages: Vec<&str> =
-        Kind::ALL.into_iter().filter(|kind| kind.missing()).map(Kind::package).collect();
-    if Command::new("ip").arg("-V").output().is_err() {
-        packages.push("iproute2");
-    }
+        wanted.into_iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| package).collect();
+    packages.sort_unstable();
+    packages.dedup();
     if packages.is_empty() {
         return Ok(None);
     }
@@ -30,7 +38,7 @@ pub(crate) fn install() -> Result<Option<String>> {
         bail!("{names}: installed here only by root, on Debian");
     }
     let _policy = Policy::set()?;
-    println!("Installing {names}");
+    eprintln!("Installing {names}");
     // Lists that are old are no reason to fail, if they name the packages.
     let _ = run("apt-get", ["update"]);
     let mut command = vec!["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"];

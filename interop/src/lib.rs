@@ -16,7 +16,7 @@
 //! is one loud line, and in CI a failure.
 
 pub mod daemon;
-mod install;
+pub mod install;
 pub mod namespace;
 mod ours;
 pub mod raw;

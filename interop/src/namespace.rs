@@ -33,7 +33,7 @@ pub fn is_root() -> bool {
 
 /// A command that runs `program` as the first process of new namespaces. It ends when the calling thread
 /// does, and everything in the namespaces with it.
-pub(crate) fn within(program: &Path) -> Command {
+pub fn within(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--pid", "--fork", "--kill-child"]);
     command.arg("--mount-proc");
@@ -45,7 +45,7 @@ pub(crate) fn within(program: &Path) -> Command {
 }
 
 /// Why namespaces cannot be had here, if they cannot.
-pub(crate) fn unavailable() -> Option<String> {
+pub fn unavailable() -> Option<String> {
     match within(Path::new("true")).output() {
         Ok(output) if output.status.success() => None,
         Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

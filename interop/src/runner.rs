@@ -58,7 +58,7 @@ fn all(behaviours: &[Behaviour], arguments: &[String]) -> Result<()> {
     }
     let mut missing = Vec::new();
     if has("--install")
-        && let Err(error) = install::install()
+        && let Err(error) = install::install(Kind::ALL.into_iter().flat_map(Kind::wanted))
     {
         missing.push(format!("{error:#}"));
     }

@@ -37,8 +37,8 @@ use peerage_core::{
     time::Instant,
 };
 use peerage_sockets::{
-    Connection, Driver, Host, LINGER, ReadStep, SocketSetup, Tick, accept_pause, close_reason, finish,
-    listen, reset_on_close,
+    Connection, Driver, Flushed, Host, LINGER, ReadStep, SocketSetup, Tick, accept_pause, close_reason,
+    finish, listen, reset_on_close,
 };
 use smol::{
     Async, Executor, Timer,
@@ -238,8 +238,16 @@ async fn open(driver: Arc<Driver<Smol>>, connection: Arc<Connection>) {
 
 /// Runs an open connection to its end.
 async fn serve(driver: Arc<Driver<Smol>>, connection: Arc<Connection>, stream: Async<TcpStream>) {
+    let stream = Arc::new(stream);
+    // Weak: a task that is dropped takes its socket along.
+    let socket = Arc::downgrade(&stream);
+    connection.attach(Box::new(move |octets| match socket.upgrade() {
+        Some(socket) => socket.get_ref().write(octets),
+        None => Err(io::ErrorKind::NotConnected.into()),
+    }));
     let reason = exchange(&driver, &connection, &stream).await;
     // The socket goes first: whoever waits for the connection to be gone may want its port.
+    connection.detach();
     drop(stream);
     driver.closed(&connection, reason);
 }
@@ -299,27 +307,14 @@ async fn send(
     stream: &Async<TcpStream>,
 ) -> io::Result<()> {
     loop {
-        // Asked first: what the speaker still had to say when it was done is then in the loop below.
+        // Asked first: what the speaker still had to say when it was done is then written below.
         let last = connection.is_closing();
-        let outgoing = driver.transmit(connection);
-        for mut bytes in outgoing.octets {
-            while !bytes.is_empty() {
-                match stream.get_ref().write(&bytes) {
-                    Ok(len) => drop(bytes.split_to(len)),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
+        match driver.flush(connection)? {
+            Flushed::More => yield_now().await,
+            Flushed::Blocked => stream.writable().await?,
+            Flushed::Idle if last => return Ok(()),
+            Flushed::Idle => connection.writable().await,
         }
-        if outgoing.more {
-            yield_now().await;
-            continue;
-        }
-        if last {
-            return Ok(());
-        }
-        connection.writable().await;
     }
 }
 

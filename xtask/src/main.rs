@@ -3,6 +3,7 @@
 //! It needs the Rust toolchain with rustfmt and clippy, crates.io, and a C++ compiler for the fuzz targets;
 //! on a Debian machine it installs the last one itself where it may. Nothing here is a shell script.
 
+mod bench;
 mod context;
 mod fuzz;
 mod licences;
@@ -14,7 +15,7 @@ mod suite;
 
 use std::{env, process::ExitCode};
 
-use context::Context;
+use context::{Context, Stop};
 use steps::STEPS;
 
 const USAGE: &str = "\
@@ -22,10 +23,12 @@ The project's own commands.
 
 Usage: cargo xtask test [--only STEP[,STEP]] [--fail-fast]
        cargo xtask test --list
+       cargo xtask bench rivals [FLAG]...
 
   --only STEP[,STEP]  run these steps; may be repeated
   --fail-fast         stop at the first step that fails (otherwise all steps run)
   --list              name the steps and what they do
+  bench rivals        what Peerage costs beside BIRD: docs/performance.md; --help lists its flags
   -h, --help          this text
 
 Environment:
@@ -40,6 +43,7 @@ enum Command {
     Help,
     List,
     Test { only: Vec<String>, fail_fast: bool },
+    Bench { flags: Vec<String> },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +62,13 @@ fn main() -> ExitCode {
             Ok(context) => suite::run(&context, &only, fail_fast),
             Err(error) => fault(&error),
         },
+        Ok(Command::Bench { flags }) => match Context::new() {
+            Ok(context) => match bench::rivals(&context, &flags) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(Stop::Failed(why) | Stop::Missing(why)) => fault(&why),
+            },
+            Err(error) => fault(&error),
+        },
         Err(error) => fault(&error),
     }
 }
@@ -71,8 +82,18 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String>
     let mut arguments = arguments.into_iter();
     match arguments.next().as_deref() {
         Some("test") => {}
+        Some("bench") => {
+            return match arguments.next().as_deref() {
+                Some("rivals") => Ok(Command::Bench { flags: arguments.collect() }),
+                _ => Err("there is one benchmark here: `cargo xtask bench rivals`".to_owned()),
+            };
+        }
         None | Some("-h" | "--help" | "help") => return Ok(Command::Help),
-        Some(other) => return Err(format!("no command `{other}`: there is `cargo xtask test`")),
+        Some(other) => {
+            return Err(format!(
+                "no command `{other}`: there are `cargo xtask test` and `cargo xtask bench`"
+            ));
+        }
     }
     let (mut only, mut fail_fast) = (Vec::new(), false);
     while let Some(argument) = arguments.next() {
@@ -114,6 +135,8 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Help));
         assert_eq!(parsed("test --list"), Ok(Command::List));
         assert_eq!(parsed("test"), Ok(Command::Test { only: Vec::new(), fail_fast: false }));
+        let flags = ["--rounds", "3"].map(str::to_owned).to_vec();
+        assert_eq!(parsed("bench rivals --rounds 3"), Ok(Command::Bench { flags }));
         let only = ["format", "clippy", "docs"].map(str::to_owned).to_vec();
         assert_eq!(
             parsed("test --only format,clippy --only=docs --fail-fast"),
@@ -126,6 +149,8 @@ mod tests {
         for (line, part) in [
             ("tset", "cargo xtask test"),
             ("test --only", "--list"),
+            ("bench", "cargo xtask bench rivals"),
+            ("bench rival", "cargo xtask bench rivals"),
             ("test --only fromat", "format"),
             ("test --fast", "--help"),
         ] {

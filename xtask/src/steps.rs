@@ -6,6 +6,7 @@
 use std::process::Command;
 
 use crate::{
+    bench,
     context::{Context, Stop},
     fuzz, licences, purity, spec,
 };
@@ -43,6 +44,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "interop",
         about: "FRR, BIRD, GoBGP and OpenBGPD; missing ones are installed where that is possible",
         run: interop,
+    },
+    Step {
+        name: "bench",
+        about: "every workload beside BIRD, small: receivers check all that they get",
+        run: bench::smoke,
     },
     Step { name: "fuzz", about: "every fuzz target builds and runs for a while", run: fuzz::smoke },
 ];
@@ -96,7 +102,8 @@ fn tests(context: &Context) -> Result<(), Stop> {
         ));
     }
     let apart = ["test", "--workspace", "--exclude", "peerage-interop", "--no-fail-fast"];
-    context.run(&mut context.cargo(apart))
+    // The lab in namespaces runs FRR.
+    context.run(context.cargo(apart).env("PEERAGE_INSTALL", "1"))
 }
 
 /// What a machine cannot run is said by the suite itself, which fails for it in CI.

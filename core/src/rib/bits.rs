@@ -174,12 +174,16 @@ impl BitTree {
         })
     }
 
-    /// Empties the set.
+    /// Empties the set. A few ids cost what they are, not what the largest id ever held was.
     pub(super) fn clear(&mut self) {
-        for level in &mut self.levels {
-            level.clear();
+        if self.count < self.levels[0].len() / 8 {
+            while let Some(id) = self.next(0) {
+                self.remove(id);
+            }
+        } else {
+            self.levels.iter_mut().for_each(|level| level.fill(0));
+            self.count = 0;
         }
-        self.count = 0;
     }
 }
 
@@ -212,6 +216,12 @@ mod tests {
             prop_assert_eq!(tree.iter().collect::<Vec<_>>(), expected.clone());
             prop_assert_eq!(bits.iter().collect::<Vec<_>>(), expected);
             prop_assert_eq!((tree.len(), tree.is_empty()), (plain.len(), plain.is_empty()));
+            tree.clear();
+            prop_assert_eq!((tree.len(), tree.next(0)), (0, None));
+            for &id in &plain {
+                prop_assert!(tree.insert(id));
+            }
+            prop_assert_eq!(tree.iter().collect::<BTreeSet<_>>(), plain);
         }
     }
 }

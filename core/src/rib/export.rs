@@ -93,9 +93,9 @@ impl Audience {
 pub(super) struct Window {
     pub(super) octets: Bytes,
     /// Where each run ends, and who it is for.
-    pub(super) runs: Vec<(u32, Audience)>,
+    pub(super) runs: SmallVec<[(u32, Audience); 1]>,
     /// Where next hops to be patched stand.
-    pub(super) slots: Vec<u32>,
+    pub(super) slots: SmallVec<[u32; 2]>,
     /// What stands there.
     pub(super) slot: SmallVec<[u8; 32]>,
     /// Members that have not passed it yet.
@@ -137,8 +137,17 @@ pub(super) struct Lane {
     first: u64,
     retained: usize,
     members: Vec<u16>,
-    /// Its members have been told that there is something.
-    woken: bool,
+    told: Told,
+}
+
+/// Which of a lane's members know that there is something for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Nobody,
+    /// All but the source of all that there is: what it sent itself it is not sent back.
+    AllBut(u16),
+    All,
 }
 
 impl Lane {
@@ -154,10 +163,29 @@ impl Lane {
         self.advertised.contains(id) || self.pending.contains(id)
     }
 
-    pub(super) fn push(&mut self, mut window: Window) {
+    fn push(&mut self, mut window: Window) {
         window.waiting = self.members.len();
         self.retained += window.octets.len();
         self.windows.push_back(window);
+    }
+
+    /// Says who is to be told of something. `source`: who has nothing to hear of it.
+    fn tell(&mut self, source: Option<u16>, woken: &mut Vec<u16>) {
+        match (self.told, source) {
+            (Told::Nobody, Some(source)) => {
+                woken.extend(self.members.iter().filter(|&&member| member != source));
+                self.told = Told::AllBut(source);
+            }
+            (Told::Nobody, None) => {
+                woken.extend(&self.members);
+                self.told = Told::All;
+            }
+            (Told::AllBut(last), source) if source != Some(last) => {
+                woken.extend(self.members.iter().filter(|&&member| member == last));
+                self.told = Told::All;
+            }
+            _ => {}
+        }
     }
 
     fn passed(&mut self, seq: u64) {
@@ -250,7 +278,11 @@ impl Export {
     /// The best path of a prefix changed, maybe to another source.
     pub(super) fn mark(&mut self, id: u32, before: Option<u16>, after: Option<u16>) {
         let woken = &mut self.woken;
-        for lane in self.groups.iter_mut().flatten().flat_map(|group| group.lanes.iter_mut().flatten()) {
+        let lanes = self.groups.iter_mut().flatten().flat_map(|group| {
+            let default_originate = group.key.default_originate;
+            group.lanes.iter_mut().flatten().map(move |lane| (default_originate, lane))
+        });
+        for (default_originate, lane) in lanes {
             if lane.members.is_empty() {
                 continue;
             }
@@ -264,10 +296,9 @@ impl Export {
             if moved {
                 lane.moved.insert(id);
             }
-            if !lane.woken {
-                lane.woken = true;
-                woken.extend(&lane.members);
-            }
+            // A default route towards everyone may stand for its own, and somebody has to empty the lane.
+            let own = !moved && !default_originate && lane.members.len() > 1;
+            lane.tell(after.filter(|_| own), woken);
         }
     }
 
@@ -331,7 +362,7 @@ impl Export {
         end_of_rib: bool,
     ) -> usize {
         lane.members = alloc::vec![member];
-        lane.woken = true;
+        lane.told = Told::All;
         let lane = self.add_lane(group, lane);
         let place = Member { group, lane, seq: 0, run: 0, offset: 0, slot, end_of_rib, again: false };
         self.members.insert(member, place);
@@ -480,7 +511,7 @@ impl Export {
             if !lane.drained() {
                 return Polled::Encode { group: place.group, lane: place.lane };
             }
-            lane.woken = false;
+            lane.told = Told::Nobody;
             if place.lane > 0 {
                 // It has caught up: what its own lane remembers goes to the shared one.
                 let own = group.lanes.get_mut(place.lane).and_then(Option::take).unwrap_or_default();
@@ -491,10 +522,33 @@ impl Export {
                 shared.advertised.union(&own.advertised);
                 shared.members.push(member);
                 (place.lane, place.seq) = (0, shared.end());
-                if shared.drained() { shared.woken = false } else { self.woken.push(member) }
+                if shared.drained() { shared.told = Told::Nobody } else { self.woken.push(member) }
             }
             return if core::mem::take(&mut place.end_of_rib) { Polled::EndOfRib } else { Polled::Idle };
         }
+    }
+
+    /// Puts a window into a lane. Members that are up to it and for whom nothing is in it have passed it;
+    /// those that something is for know of it.
+    pub(super) fn push(&mut self, lane: &mut Lane, window: Window) {
+        let end = lane.end();
+        let mut passed = 0;
+        for &member in &lane.members {
+            let concerned = window.runs.iter().any(|(_, audience)| audience.includes(member));
+            match self.members.get_mut(&member) {
+                Some(place) if !concerned && place.seq == end => {
+                    place.seq += 1;
+                    passed += 1;
+                }
+                _ if concerned && lane.told == Told::AllBut(member) => {
+                    self.woken.push(member);
+                    lane.told = Told::All;
+                }
+                _ => {}
+            }
+        }
+        lane.push(window);
+        (0..passed).for_each(|_| lane.passed(end));
     }
 
     /// Lets the members that are furthest behind go on by themselves while a lane retains more than

@@ -19,13 +19,16 @@ use crate::wire::{
 /// Octets at which a window is full.
 pub(super) const WINDOW: usize = 64 * 1024;
 
+/// Octets of most messages with one prefix.
+const ONE: usize = 200;
+
 /// A window being filled.
 pub(super) struct Packer<'a> {
     key: &'a GroupKey,
     slot: &'a [u8],
     out: Vec<u8>,
-    runs: Vec<(u32, Audience)>,
-    slots: Vec<u32>,
+    runs: SmallVec<[(u32, Audience); 1]>,
+    slots: SmallVec<[u32; 2]>,
     message: Option<Message>,
     /// The attributes that follow MP_REACH_NLRI in the open message.
     trailer: Vec<u8>,
@@ -58,8 +61,8 @@ impl<'a> Packer<'a> {
     /// For about as many prefixes as `expected`.
     pub(super) fn new(key: &'a GroupKey, slot: &'a [u8], expected: usize) -> Self {
         // Room for a prefix and its share of attributes, so that a full window grows no further.
-        let room = expected.saturating_mul(24).min(WINDOW + MAX_LEN);
-        let (out, runs, slots) = (Vec::with_capacity(room), Vec::new(), Vec::new());
+        let room = expected.saturating_mul(24).saturating_add(ONE).min(WINDOW + MAX_LEN);
+        let (out, runs, slots) = (Vec::with_capacity(room), SmallVec::new(), SmallVec::new());
         Self { key, slot, out, runs, slots, message: None, trailer: Vec::new() }
     }
 
@@ -134,7 +137,7 @@ impl<'a> Packer<'a> {
             let message = self.begin_announce(A::FAMILY, audience, attributes, next_hop);
             if !self.fits(&message, len) {
                 self.out.truncate(message.start);
-                self.slots.retain(|&slot| (slot as usize) < message.start);
+                self.slots.retain(|slot| (*slot as usize) < message.start);
                 return false;
             }
             self.message = Some(message);

@@ -315,10 +315,12 @@ impl<A: Address> Plane<A> {
             self.send(shared, &key, (group, lane), &mut own, item, &mut packer, &mut sending, &mut vacated);
         }
         if own.batch_at >= own.batch.len() {
-            (own.batch, own.batch_at, own.batch_edits) = (Vec::new(), 0, Vec::new());
+            (own.batch_at, own.batch_edits) = (0, Vec::new());
+            own.batch.clear();
+            own.batch.shrink_to(SPARE);
         }
         if let Some(window) = packer.finish() {
-            own.push(window);
+            self.export.push(&mut own, window);
         }
         if let Some((_, place)) = self.export.lane_mut(group, lane) {
             *place = own;
@@ -372,6 +374,7 @@ impl<A: Address> Plane<A> {
                     let none = Edits::default();
                     let edits = own.batch_edits.get((edits as usize).wrapping_sub(1)).unwrap_or(&none);
                     sending.attributes.clear();
+                    sending.attributes.reserve(ROOM);
                     let from = shared.sent_from(source);
                     rewrite::attributes(set, edits, key, from, shared.identity, &mut sending.attributes);
                     sending.what = Some(item.what);
@@ -407,7 +410,9 @@ impl<A: Address> Plane<A> {
         own: &mut Lane,
         vacated: &mut Vec<u32>,
     ) {
-        let mut batch = Vec::with_capacity(own.pending.len());
+        let mut batch = core::mem::take(&mut own.batch);
+        batch.clear();
+        batch.reserve(own.pending.len());
         let mut edits = EditsIndex::default();
         let mut decoded = Decoded::default();
         for id in own.pending.iter() {
@@ -530,6 +535,12 @@ impl<A: Address> Plane<A> {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
+
+/// Items that a batch keeps room for.
+const SPARE: usize = 64;
+
+/// Octets that most attribute sets have room in.
+const ROOM: usize = 256;
 
 /// The attributes last written, so that a run of prefixes writes them once.
 #[derive(Default)]

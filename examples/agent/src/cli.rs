@@ -34,7 +34,9 @@ Examples:
   peerage lab                              stays up and answers `peerage show`; Ctrl-C ends it
   peerage lab --once                       ends when converged; 1 with what is missing when not in time
   peerage lab --once --json                one JSON document with the keys FRR's own JSON has
-  peerage lab --runtime smol               the same on the other runtime";
+  peerage lab --runtime smol               the same on the other runtime
+  sudo peerage lab --netns --once          in network namespaces, with FRR, a ping and a traceroute
+  sudo peerage lab --netns --routers peerage";
 
 /// After the help of `router`.
 const ROUTER_EXAMPLES: &str = "\
@@ -247,6 +249,25 @@ pub(crate) struct LabArgs {
     /// How protocol addresses become sockets
     #[arg(long, value_enum, default_value_t, hide = true)]
     pub(crate) loopback: Loopback,
+    /// Run it in network namespaces, with FRR as the routers and real packets (Linux, root)
+    #[arg(long)]
+    pub(crate) netns: bool,
+    /// Who the routers are, with --netns
+    #[arg(long, value_enum, value_name = "WHO", default_value_t, requires = "netns")]
+    pub(crate) routers: Routers,
+    /// The run directory, for the part that runs within the namespaces
+    #[arg(long, value_name = "DIR", hide = true, requires = "netns")]
+    pub(crate) within: Option<PathBuf>,
+}
+
+/// Who the routers of a lab in network namespaces are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Routers {
+    /// FRR's zebra and bgpd, by the topology's own vtysh lines
+    #[default]
+    Frr,
+    /// `peerage router`: sessions and tables, no packets yet
+    Peerage,
 }
 
 /// `peerage router`

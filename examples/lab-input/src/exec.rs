@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::words::Word;
+use crate::{model::Masquerade, words::Word};
 
 /// What is understood, for the fault about what is not.
 const UNDERSTOOD: &str = "understood are: ip addr add ADDRESS/LENGTH dev IF, ip link del IF, ip link set IF up, \
@@ -37,6 +37,8 @@ pub(crate) enum Exec {
     },
     /// `vtysh -c '...'`: configuration lines for FRR.
     Vtysh(Vec<Word>),
+    /// `iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE`
+    Masquerade(Masquerade),
     /// Understood, and nothing the lab has to do.
     NoEffect,
 }
@@ -61,7 +63,10 @@ pub(crate) fn parse(words: &[Word]) -> Result<Exec, ExecError> {
     match base {
         "vtysh" => vtysh(words.get(1..).unwrap_or_default()),
         "ip" => ip(arguments).map_err(failed),
-        "iptables" | "ip6tables" if is_masquerade(arguments) => Ok(Exec::NoEffect),
+        "iptables" | "ip6tables" => match masquerade(base == "iptables", arguments) {
+            Some(rule) => Ok(Exec::Masquerade(rule)),
+            None => Err(failed(format!("`{}` is not understood; {UNDERSTOOD}", texts.join(" ")))),
+        },
         "touch" if !arguments.is_empty() && arguments.iter().all(|file| !file.starts_with('-')) => {
             Ok(Exec::NoEffect)
         }
@@ -148,18 +153,44 @@ fn route_prefix(text: &str, via: Option<IpAddr>) -> Result<IpNet, String> {
     Ok(net)
 }
 
-/// Source NAT on the way out of the fabric: the lab forwards no packets.
-fn is_masquerade(arguments: &[&str]) -> bool {
+/// Source NAT on the way out of the fabric, each part said once.
+fn masquerade(ipv4: bool, arguments: &[&str]) -> Option<Masquerade> {
     let (mut nat, mut chain, mut jump) = (false, false, false);
-    let mut pairs = arguments.chunks_exact(2);
-    let known = pairs.all(|pair| match pair {
-        ["-t" | "--table", "nat"] => std::mem::replace(&mut nat, true) || nat,
-        ["-A" | "--append" | "-I", "POSTROUTING"] => std::mem::replace(&mut chain, true) || chain,
-        ["-j" | "--jump", "MASQUERADE"] => std::mem::replace(&mut jump, true) || jump,
-        ["-o" | "--out-interface" | "-s" | "--source" | "-d", value] => !value.starts_with('-'),
-        _ => false,
-    });
-    known && arguments.len().is_multiple_of(2) && nat && chain && jump
+    let mut rule = Masquerade { ipv4, out: None, source: None, destination: None };
+    let net = |text: &str| interface_address(text).ok().filter(|net| net.addr().is_ipv4() == ipv4);
+    let pairs = arguments.chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return None;
+    }
+    for pair in pairs {
+        let twice = match pair {
+            ["-t" | "--table", "nat"] => std::mem::replace(&mut nat, true),
+            ["-A" | "--append" | "-I", "POSTROUTING"] => std::mem::replace(&mut chain, true),
+            ["-j" | "--jump", "MASQUERADE"] => std::mem::replace(&mut jump, true),
+            ["-o" | "--out-interface", interface] => {
+                rule.out.replace(Some(*interface).filter(|name| is_interface(name))?.to_owned()).is_some()
+            }
+            ["-s" | "--source", prefix] => rule.source.replace(net(prefix)?).is_some(),
+            ["-d" | "--destination", prefix] => rule.destination.replace(net(prefix)?).is_some(),
+            _ => return None,
+        };
+        if twice {
+            return None;
+        }
+    }
+    (nat && chain && jump).then_some(rule)
+}
+
+/// Whether a name may be an interface's: as Linux has it, and nothing that a program could take for an
+/// option or a path.
+pub(crate) fn is_interface(name: &str) -> bool {
+    name.len() <= 15 && is_plain(name)
+}
+
+/// Letters, digits, `-`, `_` and `.`, the first a letter or a digit.
+pub(crate) fn is_plain(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 /// Turns on FRR's daemons. Edits of other files could be configuration, so they are not understood.
@@ -201,9 +232,14 @@ mod tests {
             let via = via.parse().unwrap();
             assert_eq!(read(line), Ok(Exec::Route { prefix: net(prefix), via, interface }));
         }
+        let rule = |source: Option<&str>| {
+            let (out, source) = (Some("eth0".to_owned()), source.map(net));
+            Ok(Exec::Masquerade(Masquerade { ipv4: true, out, source, destination: None }))
+        };
+        assert_eq!(read("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE"), rule(None));
+        let line = "iptables -t nat -A POSTROUTING -s 10.0.0.0/8 -o eth0 -j MASQUERADE";
+        assert_eq!(read(line), rule(Some("10.0.0.0/8")));
         for line in [
-            "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",
-            "iptables -t nat -A POSTROUTING -s 10.0.0.0/8 -o eth0 -j MASQUERADE",
             "touch /etc/frr/vtysh.conf",
             "sed -i -e 's/bgpd=no/bgpd=yes/g' /etc/frr/daemons",
             "usr/lib/frr/frrinit.sh start",
@@ -232,7 +268,12 @@ mod tests {
             ("iptables -t nat -A POSTROUTING -o eth0 -j DROP", "is not understood"),
             ("iptables -A FORWARD -j MASQUERADE", "is not understood"),
             ("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE --random", "is not understood"),
+            ("iptables -t nat -A POSTROUTING -o eth0 -o eth1 -j MASQUERADE", "is not understood"),
+            ("iptables -t nat -A POSTROUTING -o /etc/passwd -j MASQUERADE", "is not understood"),
+            ("iptables -t nat -A POSTROUTING -s everywhere -j MASQUERADE", "is not understood"),
             ("touch", "is not understood"),
+            ("ip addr add 10.0.0.1/32 dev lo ; rm -rf /", "is not understood"),
+            ("ip addr add $(reboot) dev lo", "is not an address"),
             ("sed -i 's/a/b/' /etc/frr/frr.conf", "is not understood"),
             ("/usr/lib/frr/frrinit.sh stop", "is not understood"),
             ("vtysh", "vtysh without commands"),

@@ -31,4 +31,6 @@ mod words;
 mod yaml;
 
 pub use load::{Inputs, cluster, load};
-pub use model::{Attached, Defaults, Gateway, Lab, Link, LinkEnd, Node, Pod, Router, Show, StaticRoute};
+pub use model::{
+    Attached, Defaults, Gateway, Lab, Link, LinkEnd, Masquerade, Node, Pod, Router, Show, StaticRoute,
+};

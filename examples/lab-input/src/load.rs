@@ -195,6 +195,7 @@ fn routers(topology: &Topology, faults: &mut Vec<Fault>) -> Vec<Router> {
             connected: host.connected.clone(),
             routes: host.routes.clone(),
             linked: host.linked.clone(),
+            masquerade: host.masquerade.clone(),
         };
         routers.extend(frr::router(config, own, faults));
         for fault in faults.iter_mut().skip(before) {

@@ -68,6 +68,19 @@ pub struct Show {
     pub ebgp_requires_policy: bool,
 }
 
+/// A rule of source NAT, which a topology gives by an `iptables` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masquerade {
+    /// Whether it is about IPv4, else IPv6.
+    pub ipv4: bool,
+    /// For packets that leave by this interface.
+    pub out: Option<String>,
+    /// For packets from here.
+    pub source: Option<IpNet>,
+    /// For packets to here.
+    pub destination: Option<IpNet>,
+}
+
 /// A router of the fabric: a node of the topology with `router bgp` lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Router {
@@ -79,6 +92,11 @@ pub struct Router {
     pub connected: Vec<Attached>,
     /// Its other kernel routes.
     pub routes: Vec<StaticRoute>,
+    /// Its rules of source NAT.
+    pub masquerade: Vec<Masquerade>,
+    /// The commands of each of its `vtysh` lines: all of them understood, their words apart by one space,
+    /// without comments and `write`.
+    pub vtysh: Vec<Vec<String>>,
     /// What its tables are printed with.
     pub show: Show,
 }

@@ -17,7 +17,7 @@ use crate::{
     exec::{self, Exec},
     frr::Config,
     link_local,
-    model::{Attached, Gateway, Link, LinkEnd, StaticRoute},
+    model::{Attached, Gateway, Link, LinkEnd, Masquerade, StaticRoute},
     place::Place,
     words,
     yaml::{self, error, items, keys, member, notice, text},
@@ -59,6 +59,8 @@ pub(crate) struct TopoNode {
     pub(crate) linked: BTreeSet<String>,
     /// What its `vtysh` lines said, and where the first of them stands.
     pub(crate) config: Option<(Config, Place)>,
+    /// Its rules of source NAT.
+    pub(crate) masquerade: Vec<Masquerade>,
     /// Interfaces that it has at the moment.
     interfaces: BTreeSet<String>,
 }
@@ -97,6 +99,11 @@ pub(crate) fn read(document: &Document, faults: &mut Vec<Fault>) -> Topology {
             "topology.nodes",
             "a topology without nodes; expected a mapping of them",
         ));
+    }
+    for name in names.iter().filter(|name| name.len() > 63 || !exec::is_plain(name)) {
+        let message =
+            "a node's name has 1 to 63 letters, digits, `-`, `_` and `.`, the first a letter or a digit";
+        faults.push(error(document, &member("topology.nodes", name), message));
     }
     let links = links(document, &names, faults);
     let mut management = Management::read(document, faults);
@@ -246,6 +253,12 @@ fn endpoint(
     } else if interface == "eth0" || interface == "lo" {
         let message = format!("{interface} is there already and cannot be linked; expected another name");
         faults.push(error(document, path, message));
+    } else if !exec::is_interface(&interface) {
+        let message = format!(
+            "`{interface}` is no interface's name; expected 1 to 15 letters, digits, `-`, `_` and `.`, the first a \
+             letter or a digit"
+        );
+        faults.push(error(document, path, message));
     } else {
         return Some((node, interface));
     }
@@ -279,6 +292,7 @@ impl TopoNode {
             routes: Vec::new(),
             linked,
             config: None,
+            masquerade: Vec::new(),
             interfaces,
         };
         let before = faults.len();
@@ -377,6 +391,10 @@ impl TopoNode {
                 return;
             }
             Ok(Exec::NoEffect) => Ok(()),
+            Ok(Exec::Masquerade(rule)) => {
+                self.masquerade.push(rule);
+                Ok(())
+            }
             Ok(Exec::AddAddress { address, interface }) => self.add_address(address, interface),
             Ok(Exec::DeleteLink(interface)) => self.delete_link(&interface),
             Ok(Exec::Blackhole(prefix)) => {

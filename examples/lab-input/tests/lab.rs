@@ -24,7 +24,7 @@ use peerage_core::{
     wire::{Asn, Family, Origin, SessionKind, attr::PathAttributes},
 };
 use peerage_kubernetes::compile;
-use peerage_lab_input::{Attached, Defaults, Gateway, Lab, Router, Show, StaticRoute, load};
+use peerage_lab_input::{Attached, Defaults, Gateway, Lab, Masquerade, Router, Show, StaticRoute, load};
 use support::{Copy, errors, inputs, root};
 
 fn net(text: &str) -> IpNet {
@@ -71,6 +71,24 @@ fn connected(prefixes: &[&str]) -> BTreeMap<IpNet, PathAttributes> {
     prefixes.iter().map(|prefix| (net(prefix), attributes.clone())).collect()
 }
 
+/// What is said to FRR: `first`, what all have in common, and `then`.
+fn said(first: &[&str], then: &[&str]) -> Vec<String> {
+    let group =
+        ["no bgp ebgp-requires-policy", "neighbor ROUTERS peer-group", "neighbor ROUTERS remote-as external"];
+    let family = ["address-family ipv4 unicast", "redistribute connected", "exit-address-family"];
+    let lines = first.iter().chain(&group).chain(then).chain(&family);
+    lines.map(|line| (*line).to_owned()).collect()
+}
+
+/// However the file spells `configure terminal`, it is the same; the rest is as it stands there.
+fn without_configure(mut routers: Vec<Router>) -> Vec<Router> {
+    for commands in routers.iter_mut().flat_map(|router| &mut router.vtysh) {
+        let first = commands.remove(0);
+        assert!(["configure terminal", "conf t"].contains(&first.as_str()), "{first}");
+    }
+    routers
+}
+
 fn router0() -> Router {
     let mut desired = Desired::new(Asn(65000), "10.0.0.0".parse().unwrap());
     desired.hostname = Some("router0".into());
@@ -84,6 +102,20 @@ fn router0() -> Router {
         desired,
         connected: vec![attached("eth0", "172.20.20.2/24"), attached("lo", "10.0.0.0/32")],
         routes: vec![StaticRoute { prefix: net("10.0.0.0/8"), gateway: Gateway::Blackhole }],
+        masquerade: vec![Masquerade {
+            ipv4: true,
+            out: Some("eth0".into()),
+            source: None,
+            destination: None,
+        }],
+        vtysh: vec![said(
+            &["router bgp 65000", "bgp router-id 10.0.0.0"],
+            &[
+                "neighbor ROUTERS default-originate",
+                "neighbor net0 interface peer-group ROUTERS",
+                "neighbor net1 interface peer-group ROUTERS",
+            ],
+        )],
         show: Show {
             defaults: Defaults::Traditional,
             hostname: false,
@@ -117,6 +149,21 @@ fn tor(number: u32) -> Router {
             attached("net2", &format!("{}.1/24", subnets[1])),
         ],
         routes: Vec::new(),
+        masquerade: Vec::new(),
+        vtysh: vec![said(
+            &[
+                "frr defaults datacenter",
+                &format!("router bgp {}", 65010 + number),
+                &format!("bgp router-id {loopback}"),
+            ],
+            &[
+                "neighbor SERVERS peer-group",
+                "neighbor SERVERS remote-as internal",
+                "neighbor net0 interface peer-group ROUTERS",
+                &format!("neighbor {}.2 peer-group SERVERS", subnets[0]),
+                &format!("neighbor {}.2 peer-group SERVERS", subnets[1]),
+            ],
+        )],
         show: Show {
             defaults: Defaults::Datacenter,
             hostname: true,
@@ -130,7 +177,7 @@ fn tor(number: u32) -> Router {
 /// Everything that the article's values come to, whoever wrote the files.
 fn is_the_article(lab: &Lab) {
     assert_eq!(lab.name, "bgp-cplane-demo");
-    assert_eq!(lab.routers, [router0(), tor(0), tor(1)]);
+    assert_eq!(without_configure(lab.routers.clone()), [router0(), tor(0), tor(1)]);
     assert!(lab.bgp_enabled);
 
     let containers = ["control-plane", "worker", "worker2", "worker3"];

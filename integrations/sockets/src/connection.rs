@@ -2,12 +2,15 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use peerage_core::speaker::{ConnId, ConnectTarget};
 
-use crate::{Accepted, signal::Signal};
+use crate::{Accepted, Write, driver::lock, outlet::Outlet, signal::Signal};
 
 /// A connection, from the speaker's wish or an accepted socket until its tasks have let go of it.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub struct Connection {
     written: AtomicBool,
     stale: AtomicBool,
     signal: Signal,
+    outlet: Mutex<Outlet>,
 }
 
 impl Connection {
@@ -45,12 +49,27 @@ impl Connection {
             written: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             signal: Signal::default(),
+            outlet: Mutex::default(),
         }
     }
 
     /// What the speaker calls it.
     pub const fn id(&self) -> ConnId {
         self.id
+    }
+
+    /// Says how its socket is written to. Before the socket goes, it has to [`Connection::detach`].
+    pub fn attach(&self, write: Write) {
+        lock(&self.outlet).write = Some(write);
+    }
+
+    /// Nothing is written any more.
+    pub fn detach(&self) {
+        lock(&self.outlet).write = None;
+    }
+
+    pub(crate) const fn outlet(&self) -> &Mutex<Outlet> {
+        &self.outlet
     }
 
     /// Where it leads, if this end opens it.
@@ -76,8 +95,8 @@ impl Connection {
         self.signal.notify();
     }
 
-    /// Whether the speaker is done with it: what [`Driver::transmit`](crate::Driver::transmit) still
-    /// returns is the last, and what comes in is for nobody.
+    /// Whether the speaker is done with it: what [`Driver::flush`](crate::Driver::flush) still
+    /// writes is the last, and what comes in is for nobody.
     pub fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }

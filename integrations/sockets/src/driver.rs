@@ -17,19 +17,19 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use peerage_core::{
     Speaker,
     speaker::{Action, CloseReason, ConnId, Event},
     time::Instant,
 };
+use smallvec::SmallVec;
 use socket2::SockRef;
 
-use crate::{Clock, Connection, SocketSetup, close_reason, connect, signal::Signal};
+use crate::{Clock, Connection, SocketSetup, close_reason, connect, outlet::ON_THE_SPOT, signal::Signal};
 
 /// Octets read, and asked for to be written, at a time: enough that a system call costs nothing beside
 /// the work on them, little enough that the lock is soon free for other connections.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// Steps of long work done under one lock. More is done in turns with the connections.
 const WORK_SLICE: usize = 1024;
@@ -86,6 +86,7 @@ struct State {
 /// What is to be done after unlocking.
 #[derive(Default)]
 struct Due {
+    writable: SmallVec<[Arc<Connection>; ON_THE_SPOT]>,
     opens: Vec<Arc<Connection>>,
     events: Vec<Event>,
     sink: Option<Sink>,
@@ -102,15 +103,6 @@ pub enum ReadStep {
     Wait,
     /// Nothing will come any more.
     End(CloseReason),
-}
-
-/// What [`Driver::transmit`] gives.
-#[derive(Debug, Default)]
-pub struct Outgoing {
-    /// To be written, in this order.
-    pub octets: Vec<Bytes>,
-    /// There may be more: ask again after others had their turn. Else [`Connection::writable`] says when.
-    pub more: bool,
 }
 
 /// What to do after [`Driver::tick`].
@@ -244,10 +236,19 @@ impl<H: Host> Driver<H> {
             Ok(0) => ReadStep::End(CloseReason::Closed),
             Ok(len) => {
                 let data = buffer.get(..len).unwrap_or_default();
+                let step = if len < buffer.len() { ReadStep::Wait } else { ReadStep::Again };
                 if !connection.is_closing() {
-                    self.with(|speaker, now| speaker.handle_bytes(now, connection.id(), data));
+                    let handle = |state: &mut State, now| {
+                        state.speaker.handle_bytes(now, connection.id(), data);
+                    };
+                    let ((), mut due) = self.enter_due(handle);
+                    // While more comes in, what goes out may change again.
+                    if step == ReadStep::Wait && due.writable.len() <= ON_THE_SPOT {
+                        due.writable.drain(..).for_each(|connection| self.flush_now(&connection));
+                    }
+                    self.carry_out(due);
                 }
-                if len < buffer.len() { ReadStep::Wait } else { ReadStep::Again }
+                step
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadStep::Wait,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => ReadStep::Again,
@@ -255,27 +256,6 @@ impl<H: Host> Driver<H> {
         };
         lock(&self.buffers).push(buffer);
         step
-    }
-
-    /// What to write to a connection next, all of which must be written before asking again.
-    pub fn transmit(self: &Arc<Self>, connection: &Connection) -> Outgoing {
-        let mut outgoing = Outgoing::default();
-        self.with(|speaker, now| {
-            let mut len = 0;
-            while let Some(octets) = speaker.poll_transmit(now, connection.id(), CHUNK) {
-                len += octets.len();
-                outgoing.octets.push(octets);
-                // Half a chunk is worth a system call, and others want the lock.
-                if len > CHUNK / 2 {
-                    outgoing.more = true;
-                    break;
-                }
-            }
-        });
-        if !outgoing.octets.is_empty() {
-            connection.note_written();
-        }
-        outgoing
     }
 
     /// Whether to wait for the peer before closing a connection on which everything is written: the input
@@ -432,19 +412,23 @@ impl<H: Host> Driver<H> {
 
     /// Locks, runs `f`, takes out what it led to, unlocks and carries it out.
     fn enter<R>(self: &Arc<Self>, f: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let (result, due) = {
-            let mut state = lock(&self.state);
-            // After locking, so that the speaker's time never goes back.
-            let now = Clock.now();
-            let result = f(&mut state, now);
-            (result, self.settle(&mut state, now))
-        };
+        let (result, due) = self.enter_due(f);
         self.carry_out(due);
         result
     }
 
+    /// Locks, runs `f`, takes out what it led to and unlocks.
+    fn enter_due<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> (R, Due) {
+        let mut state = lock(&self.state);
+        // After locking, so that the speaker's time never goes back.
+        let now = Clock.now();
+        let result = f(&mut state, now);
+        (result, self.settle(&mut state, now))
+    }
+
     /// Does what must not be done under the lock.
     fn carry_out(self: &Arc<Self>, due: Due) {
+        due.writable.iter().for_each(|connection| connection.wake_writable());
         for connection in due.opens {
             H::open(self, connection);
         }
@@ -464,9 +448,7 @@ impl<H: Host> Driver<H> {
                     due.opens.push(connection);
                 }
                 Action::Writable(conn) => {
-                    if let Some(connection) = state.connections.get(&conn) {
-                        connection.wake_writable();
-                    }
+                    due.writable.extend(state.connections.get(&conn).cloned());
                 }
                 Action::Close(conn) => {
                     if let Some(connection) = state.connections.get(&conn) {
@@ -533,7 +515,7 @@ impl<H> fmt::Debug for Driver<H> {
 
 /// A panic in someone's closure has been reported where it happened; the other neighbours' sessions go
 /// on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

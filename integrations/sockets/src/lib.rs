@@ -26,12 +26,14 @@ mod clock;
 mod connection;
 mod driver;
 mod interface;
+mod outlet;
 mod setup;
 mod signal;
 mod tcp;
 
 pub use clock::{Clock, seed};
 pub use connection::Connection;
-pub use driver::{Driver, Host, Outgoing, ReadStep, Tick};
+pub use driver::{Driver, Host, ReadStep, Tick};
+pub use outlet::{Flushed, Write};
 pub use setup::{Accepted, Dial, Direct, SocketSetup};
 pub use tcp::{LINGER, accept_pause, close_reason, connect, finish, listen, reset_on_close};

@@ -6,10 +6,13 @@ use std::{
     task::{Poll, Waker},
 };
 
+use smallvec::SmallVec;
+
 /// Who waits for a condition that someone else makes true.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
-    wakers: Mutex<Vec<Waker>>,
+    /// Mostly one task waits.
+    wakers: Mutex<SmallVec<[Waker; 2]>>,
 }
 
 impl Signal {

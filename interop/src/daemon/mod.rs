@@ -25,7 +25,7 @@ use peerage_core::wire::Family;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use crate::{namespace::FILES, wait, wait_within};
+use crate::{install::is_there, namespace::FILES, wait, wait_within};
 
 /// Which daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,19 +64,29 @@ impl Kind {
         }
     }
 
+    /// The programs that have to be there, each with its package, as [`install`](crate::install::install)
+    /// wants them.
+    pub fn wanted(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.programs().iter().map(move |program| (*program, self.package())).chain([("ip", "iproute2")])
+    }
+
     /// The programs that have to be there.
-    pub(crate) fn missing(self) -> bool {
-        let programs: &[&str] = match self {
+    const fn programs(self) -> &'static [&'static str] {
+        match self {
             Self::Frr => &[frr::BGPD, frr::ZEBRA, "/usr/bin/vtysh"],
             Self::Bird => &["/usr/sbin/bird", "/usr/sbin/birdc"],
             Self::Gobgp => &["/usr/bin/gobgpd", "/usr/bin/gobgp"],
             Self::Openbgpd => &["/usr/sbin/bgpd", "/usr/sbin/bgpctl"],
-        };
-        programs.iter().any(|program| !Path::new(program).exists())
+        }
+    }
+
+    /// Whether any of them is not.
+    pub(crate) fn missing(self) -> bool {
+        !self.programs().iter().all(|program| is_there(program))
     }
 
     /// Its version, from itself.
-    pub(crate) fn version(self) -> Option<String> {
+    pub fn version(self) -> Option<String> {
         let (program, flag) = match self {
             Self::Frr => (frr::BGPD, "--version"),
             Self::Bird => ("/usr/sbin/bird", "--version"),

@@ -10,8 +10,8 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use client::{change, clear, monitor, show};
-pub(crate) use path::{agent_socket, lab_socket, router_socket};
+pub(crate) use client::{ask, change, clear, monitor, show};
+pub(crate) use path::{agent_socket, folder, lab_socket, prepare_folder, router_socket};
 pub(crate) use server::{Answer, Server};
 
 use crate::cli::{FamilyName, Format, Soft, What};
@@ -102,7 +102,7 @@ mod tests {
         os::unix::{fs::PermissionsExt as _, net::UnixStream},
     };
 
-    use super::{client::ask, *};
+    use super::*;
 
     fn serve(path: &std::path::Path) -> Server {
         Server::start(path, |request| match request {

@@ -25,7 +25,7 @@ pub(crate) fn agent_socket() -> PathBuf {
 }
 
 /// The folder of all.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     match runtime.filter(|dir| dir.is_absolute() && dir.is_dir()) {
         Some(dir) => dir.join("peerage"),
@@ -35,7 +35,7 @@ fn folder() -> PathBuf {
 
 /// Makes the socket's folder, for its user alone. One that is there already is used as it is, but for
 /// the default ones: in `/tmp` anybody could have made them.
-pub(super) fn prepare_folder(socket: &Path) -> Result<()> {
+pub(crate) fn prepare_folder(socket: &Path) -> Result<()> {
     let Some(folder) = socket.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     if !folder.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| {

@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// How long a change may take to settle before it is answered anyway.
-const SETTLE: Duration = Duration::from_secs(15);
+pub(super) const SETTLE: Duration = Duration::from_secs(15);
 
 /// Whose view it is where nobody says.
-const DEFAULT_NODE: &str = "router0";
+pub(super) const DEFAULT_NODE: &str = "router0";
 
 /// Answers one request.
 pub(crate) fn answer(world: &World, stop: &Stop, request: Request) -> Response {
@@ -64,28 +64,7 @@ fn show(
 /// Applies or deletes objects and waits until the lab has settled. What is wrong with one object keeps
 /// no other from being changed.
 fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Response> {
-    let mut read = Snapshot::new();
-    for file in files {
-        read.read(&file.name, &file.text);
-    }
-    let mut faults = read.faults();
-    let mut output = String::new();
-    {
-        let mut cluster = world.cluster();
-        let names = objects(&read);
-        if delete {
-            let removed = cluster.remove(&read);
-            for name in names.iter().filter(|name| !removed.contains(name)) {
-                faults.push(Fault::error(name.clone(), "is not there; nothing to delete"));
-            }
-            removed.iter().for_each(|name| _ = writeln!(output, "{name} deleted"));
-        } else {
-            let nodes = nodes(&cluster, &read);
-            cluster.apply(read);
-            cluster.apply(nodes);
-            names.iter().for_each(|name| _ = writeln!(output, "{name} applied"));
-        }
-    }
+    let (mut output, mut faults) = edit(&mut world.cluster(), files, delete);
     let (changes, compiled) = world.apply();
     faults.extend(compiled);
     changes.iter().for_each(|change| output.push_str(&change_text(change)));
@@ -104,6 +83,30 @@ fn change(world: &World, stop: &Stop, files: &[File], delete: bool) -> Result<Re
     faults.iter().for_each(|fault| _ = writeln!(complaint, "{fault}"));
     let done = faults.iter().all(|fault| fault.severity != Severity::Error);
     Ok(Response { done, output, complaint })
+}
+
+/// Applies or deletes the objects of files: what was done to which, and what is wrong.
+pub(super) fn edit(cluster: &mut Snapshot, files: &[File], delete: bool) -> (String, Vec<Fault>) {
+    let mut read = Snapshot::new();
+    for file in files {
+        read.read(&file.name, &file.text);
+    }
+    let mut faults = read.faults();
+    let mut output = String::new();
+    let names = objects(&read);
+    if delete {
+        let removed = cluster.remove(&read);
+        for name in names.iter().filter(|name| !removed.contains(name)) {
+            faults.push(Fault::error(name.clone(), "is not there; nothing to delete"));
+        }
+        removed.iter().for_each(|name| _ = writeln!(output, "{name} deleted"));
+    } else {
+        let nodes = nodes(cluster, &read);
+        cluster.apply(read);
+        cluster.apply(nodes);
+        names.iter().for_each(|name| _ = writeln!(output, "{name} applied"));
+    }
+    (output, faults)
 }
 
 /// Nodes as a change leaves them: a manifest that says only labels takes nothing else away.

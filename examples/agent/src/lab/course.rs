@@ -3,10 +3,11 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
+use peerage_lab_input::Lab;
 use serde_json::{Map, Value, json};
 
 use super::{
-    trace::{self, Pod},
+    trace::{self, Pod, Way},
     world::World,
 };
 use crate::show::{self, Instance};
@@ -62,22 +63,28 @@ impl Stage {
     }
 }
 
-/// The article's traceroute: between the first two pods that are on different nodes.
-pub(crate) fn trace_text(world: &Arc<World>) -> Option<String> {
-    let first = world.lab.routers.len();
-    let pods: Vec<Pod> = world
-        .lab
+/// The first two pods that are on different nodes.
+pub(super) fn ends(lab: &Lab) -> Option<(Pod, Pod)> {
+    let first = lab.routers.len();
+    let pods: Vec<Pod> = lab
         .pods
         .iter()
         .filter_map(|pod| {
-            let node = world.lab.nodes.iter().position(|node| Some(&node.name) == pod.node.as_ref())?;
+            let node = lab.nodes.iter().position(|node| Some(&node.name) == pod.node.as_ref())?;
             Some(Pod { name: pod.name.clone(), address: pod.address?, machine: first + node })
         })
         .collect();
-    let from = pods.first()?;
-    let to = pods.iter().find(|pod| pod.machine != from.machine)?;
+    let from = pods.first()?.clone();
+    let to = pods.into_iter().find(|pod| pod.machine != from.machine)?;
+    Some((from, to))
+}
+
+/// The article's traceroute.
+pub(crate) fn trace_text(world: &Arc<World>) -> Option<String> {
+    let (from, to) = ends(&world.lab)?;
     let mut out = String::from("==== The way of a packet\n\n");
-    let lookup = |machine, address| world.lookup(machine, address);
-    _ = write!(out, "{}", trace::trace_text(world.fabric.machines(), from, to, &lookup));
+    let lookup = |machine, address| world.lookup(machine, address).as_ref().map(Way::from);
+    let how = "the speakers' tables; no packet was sent";
+    _ = write!(out, "{}", trace::trace_text(world.fabric.machines(), &from, &to, how, &lookup));
     Some(out)
 }

@@ -12,6 +12,8 @@ mod course;
 mod expect;
 mod fabric;
 mod input;
+#[cfg(target_os = "linux")]
+mod netns;
 mod progress;
 mod stop;
 mod trace;
@@ -34,6 +36,12 @@ use crate::{
 
 /// Runs the lab.
 pub(crate) fn run(arguments: &LabArgs) -> Result<ExitCode> {
+    if arguments.netns {
+        #[cfg(target_os = "linux")]
+        return netns::run(arguments);
+        #[cfg(not(target_os = "linux"))]
+        anyhow::bail!("network namespaces are Linux's: run it there, or `peerage lab`, which runs anywhere");
+    }
     let Some((mut lab, faulty)) = input::load(arguments)? else { return Ok(ExitCode::FAILURE) };
     let progress = Arc::new(Progress::start());
     let stop = Stop::watch()?;

@@ -32,7 +32,7 @@ impl Stop {
     }
 
     /// Asks for the end.
-    fn request(&self) {
+    pub(crate) fn request(&self) {
         let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.requested.store(true, Ordering::Release);
         self.changed.notify_all();

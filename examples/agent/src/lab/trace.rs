@@ -22,6 +22,46 @@ pub(crate) struct Pod {
     pub(crate) machine: usize,
 }
 
+/// What a router's table has for an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The prefix that it falls under.
+    pub(crate) prefix: IpNet,
+    /// Where its best path leads.
+    pub(crate) to: Onward,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Onward {
+    /// Out of an interface, to whoever is at its other end.
+    Interface(String, IpAddr),
+    /// To an address of a connected network.
+    Address(IpAddr),
+    /// Nowhere: the prefix is the router's own.
+    Own,
+    /// Nowhere: no path is the best.
+    NoBest,
+}
+
+impl From<&Route> for Way {
+    fn from(route: &Route) -> Self {
+        let to = route.best().map_or(Onward::NoBest, |best| {
+            match (&best.origin, best.next_hop.map(|next_hop| next_hop.address())) {
+                (PathOrigin::Peer { interface: Some(interface), .. }, Some(next_hop)) => {
+                    Onward::Interface(interface.clone(), next_hop)
+                }
+                (PathOrigin::Peer { .. }, Some(next_hop)) => Onward::Address(next_hop),
+                (PathOrigin::Local(_), _) | (_, None) => Onward::Own,
+            }
+        });
+        Self { prefix: route.prefix, to }
+    }
+}
+
+/// Asks a machine's table.
+pub(crate) type Lookup<'a> = &'a dyn Fn(usize, IpAddr) -> Option<Way>;
+
 /// A machine on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hop {
@@ -34,17 +74,29 @@ struct Hop {
     decision: String,
 }
 
-/// The way from one pod to another as text.
+/// The addresses of the machines on the way, the nodes included; `None`: not all the way.
+pub(crate) fn addresses(
+    machines: &[Machine],
+    from: &Pod,
+    to: &Pod,
+    lookup: Lookup<'_>,
+) -> Option<Vec<Option<IpAddr>>> {
+    let (hops, arrived) = walk(machines, from.machine, to, lookup);
+    arrived.then(|| hops.into_iter().map(|hop| hop.address).collect())
+}
+
+/// The way from one pod to another as text, computed as `how` says.
 pub(crate) fn trace_text(
     machines: &[Machine],
     from: &Pod,
     to: &Pod,
-    lookup: &dyn Fn(usize, IpAddr) -> Option<Route>,
+    how: &str,
+    lookup: Lookup<'_>,
 ) -> String {
     let mut out = String::new();
     _ = writeln!(
         out,
-        "Path from pod {} ({}) to pod {} ({}), computed from the speakers' tables; no packet was sent:",
+        "Path from pod {} ({}) to pod {} ({}), computed from {how}:",
         from.name, from.address, to.name, to.address
     );
     let (hops, arrived) = walk(machines, from.machine, to, lookup);
@@ -64,12 +116,7 @@ pub(crate) fn trace_text(
 }
 
 /// The machines on the way, and whether the packet arrives.
-fn walk(
-    machines: &[Machine],
-    start: usize,
-    to: &Pod,
-    lookup: &dyn Fn(usize, IpAddr) -> Option<Route>,
-) -> (Vec<Hop>, bool) {
+fn walk(machines: &[Machine], start: usize, to: &Pod, lookup: Lookup<'_>) -> (Vec<Hop>, bool) {
     let mut hops = Vec::new();
     let (mut at, mut came_in) = (start, None::<String>);
     while hops.len() < MAX_HOPS {
@@ -110,12 +157,7 @@ enum Step {
 
 /// Connected subnets, then for a router its table, then static routes: a longer prefix wins where the
 /// table and the static routes both have one.
-fn next(
-    machine: &Machine,
-    index: usize,
-    to: IpAddr,
-    lookup: &dyn Fn(usize, IpAddr) -> Option<Route>,
-) -> Step {
+fn next(machine: &Machine, index: usize, to: IpAddr, lookup: Lookup<'_>) -> Step {
     if let Some((interface, _)) = machine.connected(to) {
         return Step::Out(interface.to_owned(), "connected".into());
     }
@@ -137,20 +179,18 @@ fn next(
 }
 
 /// Where the best path of a route leads.
-fn by_table(machine: &Machine, route: &Route) -> Step {
-    let prefix = route.prefix;
-    let Some(best) = route.best() else { return Step::Nowhere(format!("{prefix} has no best path")) };
-    match (&best.origin, best.next_hop) {
-        (PathOrigin::Peer { interface: Some(interface), .. }, Some(next_hop)) => {
+fn by_table(machine: &Machine, way: &Way) -> Step {
+    let prefix = way.prefix;
+    match &way.to {
+        Onward::Interface(interface, next_hop) => {
             Step::Out(interface.clone(), format!("{prefix} via {next_hop}"))
         }
-        (PathOrigin::Peer { .. }, Some(next_hop)) => match machine.connected(next_hop.address()) {
+        Onward::Address(next_hop) => match machine.connected(*next_hop) {
             Some((interface, _)) => Step::Out(interface.to_owned(), format!("{prefix} via {next_hop}")),
             None => Step::Nowhere(format!("{prefix} via {next_hop}, which is on no interface")),
         },
-        (PathOrigin::Local(_), _) | (_, None) => {
-            Step::Nowhere(format!("{prefix} is its own, nothing answers"))
-        }
+        Onward::Own => Step::Nowhere(format!("{prefix} is its own, nothing answers")),
+        Onward::NoBest => Step::Nowhere(format!("{prefix} has no best path")),
     }
 }
 
@@ -219,7 +259,7 @@ mod tests {
         ]
     }
 
-    fn route(next_hop: &str, interface: Option<&str>) -> Route {
+    fn route(next_hop: &str, interface: Option<&str>) -> Way {
         let address: IpAddr = next_hop.parse().unwrap();
         let origin = PathOrigin::Peer {
             peer: peer_id(),
@@ -242,7 +282,7 @@ mod tests {
             excluded: None,
             step: None,
         };
-        Route { prefix: net("10.9.1.0/24"), paths: vec![path] }
+        Way::from(&Route { prefix: net("10.9.1.0/24"), paths: vec![path] })
     }
 
     fn pods() -> (Pod, Pod) {
@@ -254,7 +294,7 @@ mod tests {
         (pod("one", "10.9.0.10", 0), pod("two", "10.9.1.10", 3))
     }
 
-    fn hops(lookup: &dyn Fn(usize, IpAddr) -> Option<Route>) -> (Vec<Hop>, bool) {
+    fn hops(lookup: &dyn Fn(usize, IpAddr) -> Option<Way>) -> (Vec<Hop>, bool) {
         walk(&machines(), 0, &pods().1, lookup)
     }
 
@@ -273,7 +313,7 @@ mod tests {
             [None, Some("10.0.1.1".into()), Some("10.0.0.0".into()), Some("10.0.2.2".into())]
         );
         let (from, to) = pods();
-        let text = trace_text(&machines(), &from, &to, &lookup);
+        let text = trace_text(&machines(), &from, &to, "tables", &lookup);
         assert!(text.contains("computed") && text.contains("10.9.1.0/24 via fe80::1 out net0"), "{text}");
         assert_eq!(text.lines().count(), 6);
     }

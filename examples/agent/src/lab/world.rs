@@ -344,7 +344,7 @@ fn tell(progress: &Progress, name: &str, event: &Event) {
 }
 
 /// Routers and nodes as machines, in this order, with their ends of links.
-fn machines(lab: &Lab) -> Result<Vec<Machine>> {
+pub(super) fn machines(lab: &Lab) -> Result<Vec<Machine>> {
     let mut machines = Vec::new();
     let mut index = HashMap::new();
     for router in &lab.routers {

@@ -11,7 +11,7 @@ use peerage_core::{
 /// What is understood, for the fault about what is not.
 const UNDERSTOOD: &str = "understood are: configure terminal; frr defaults; hostname; router bgp; bgp router-id; \
      [no] bgp ebgp-requires-policy; [no] bgp default ipv4-unicast; timers bgp; address-family ipv4|ipv6 unicast; \
-     exit-address-family; redistribute connected; network; exit; end; write; and neighbor ... with peer-group, \
+     exit-address-family; redistribute connected; network; exit; end; write [memory]; and neighbor ... with peer-group, \
      interface, remote-as, default-originate, timers, description, update-source, next-hop-self, \
      route-reflector-client, ebgp-multihop, maximum-prefix, passive, shutdown, [no] ... activate";
 
@@ -125,9 +125,15 @@ impl Setting {
 
 /// Reads a line.
 pub(crate) fn parse(line: &str) -> Result<Command, String> {
+    // FRR would take what follows a line break for a further command.
+    if line.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(format!("{line:?} has a control character; expected one command in one line"));
+    }
     let words: Vec<&str> = line.split_whitespace().collect();
     Ok(match words.as_slice() {
-        [] | ["write", ..] | ["do", "write", ..] => Command::Nothing,
+        [] | ["write"] | ["write", "memory"] | ["do", "write"] | ["do", "write", "memory"] => {
+            Command::Nothing
+        }
         [comment, ..] if comment.starts_with(['!', '#']) => Command::Nothing,
         ["conf" | "configure", "t" | "term" | "terminal"] => Command::Configure,
         ["end"] => Command::End,

@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) hostname: Option<String>,
     /// `router bgp`
     pub(crate) bgp: Option<Bgp>,
+    /// What each `vtysh` says to FRR: lines that are understood, their words apart by one space.
+    pub(crate) vtysh: Vec<Vec<String>>,
 }
 
 /// Where the next line stands. A line that has no meaning in one is tried in the one around it, as
@@ -119,12 +121,16 @@ impl Config {
     /// Another `vtysh` starts.
     pub(crate) fn begin(&mut self) {
         self.context = Context::Enable;
+        self.vtysh.push(Vec::new());
     }
 
     /// Takes the next line.
     pub(crate) fn line(&mut self, line: &str, place: &Place) -> Result<(), String> {
         match parse(line) {
             Ok(command) => {
+                if let Some(said) = self.vtysh.last_mut().filter(|_| command != Command::Nothing) {
+                    said.push(line.split_whitespace().collect::<Vec<_>>().join(" "));
+                }
                 self.command(command, place).map_err(|message| format!("`{}`: {message}", line.trim()))
             }
             Err(message) => {

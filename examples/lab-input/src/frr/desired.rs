@@ -18,7 +18,7 @@ use super::{
     command::{Defaults, Keepalive},
     config::{Bgp, Config, Peer},
 };
-use crate::model::{Attached, Router, Show, StaticRoute};
+use crate::model::{Attached, Masquerade, Router, Show, StaticRoute};
 
 /// What a router has beside its configuration.
 pub(crate) struct Host {
@@ -30,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) routes: Vec<StaticRoute>,
     /// Interfaces with a link.
     pub(crate) linked: BTreeSet<String>,
+    /// Its rules of source NAT.
+    pub(crate) masquerade: Vec<Masquerade>,
 }
 
 /// The router of a configuration; `None` where it has no `router bgp`, or a fault.
@@ -83,8 +85,9 @@ pub(crate) fn router(config: &Config, host: Host, faults: &mut Vec<Fault>) -> Op
         kinds,
         ebgp_requires_policy: bgp.requires_policy,
     };
-    let Host { name, connected, routes, .. } = host;
-    (errors(faults) == before).then_some(Router { name, desired, connected, routes, show })
+    let Host { name, connected, routes, masquerade, .. } = host;
+    let vtysh = config.vtysh.clone();
+    (errors(faults) == before).then_some(Router { name, desired, connected, routes, masquerade, vtysh, show })
 }
 
 fn errors(faults: &[Fault]) -> usize {

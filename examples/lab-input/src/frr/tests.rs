@@ -33,6 +33,7 @@ fn host() -> Host {
             attached("net1", "fd00:1::1/64"),
         ],
         routes: vec![StaticRoute { prefix: net("10.0.0.0/8"), gateway: Gateway::Blackhole }],
+        masquerade: Vec::new(),
         linked: BTreeSet::from(["net0".to_owned(), "net1".to_owned()]),
     }
 }
