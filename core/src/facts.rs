@@ -66,6 +66,9 @@ pub enum DownReason {
     Received(Notification),
     /// This NOTIFICATION was sent to the peer.
     Sent(Notification),
+    /// This end closed the connection without a NOTIFICATION, so that the peer keeps its routes until the
+    /// restart is over (RFC 4724 §4).
+    GracefulRestart,
     /// The transport went away.
     Transport(CloseReason),
     /// Writing made no progress (RFC 9687).
@@ -77,6 +80,7 @@ impl fmt::Display for DownReason {
         match self {
             Self::Received(notification) => write!(f, "received {notification}"),
             Self::Sent(notification) => write!(f, "sent {notification}"),
+            Self::GracefulRestart => f.write_str("closed for a graceful restart"),
             Self::Transport(reason) => fmt::Display::fmt(reason, f),
             Self::SendHoldTimerExpired => f.write_str("send hold timer expired"),
         }

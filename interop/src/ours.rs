@@ -67,6 +67,20 @@ impl Ours {
     /// # Errors
     /// If the address cannot be listened on.
     pub fn start_listening(asn: u32, address: IpAddr, listen: SocketAddr) -> Result<Self> {
+        let ours = Self::spawn(asn, address, listen)?;
+        ours.with(Speaker::release);
+        Ok(ours)
+    }
+
+    /// [`Ours::start`] with a speaker that is held until somebody releases it.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub fn held(asn: u32, address: IpAddr) -> Result<Self> {
+        Self::spawn(asn, address, SocketAddr::new(address, 179))
+    }
+
+    fn spawn(asn: u32, address: IpAddr, listen: SocketAddr) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let mut speaker = Speaker::new(seed(), Clock.now());
         speaker.protect_accepted();
@@ -80,7 +94,6 @@ impl Ours {
             println!("{address}: {event:?}");
             sink.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }));
-        node.with(Speaker::release);
         let router_id = match address {
             IpAddr::V4(v4) => v4,
             IpAddr::V6(v6) => Ipv4Addr::new(10, 77, 6, v6.octets()[15]),
@@ -113,6 +126,20 @@ impl Ours {
     /// If its configuration has a fault.
     pub fn configure(&mut self, key: NeighborKey, neighbor: Neighbor) -> Result<()> {
         self.desired.neighbors.insert(key, neighbor);
+        self.reconcile()
+    }
+
+    /// Removes a neighbour, at once.
+    ///
+    /// # Errors
+    /// If what is left has a fault.
+    pub fn remove(&mut self, key: impl Into<Key>) -> Result<()> {
+        let Key(key) = key.into();
+        self.desired.neighbors.remove(&key);
+        self.reconcile()
+    }
+
+    fn reconcile(&mut self) -> Result<()> {
         let options = self.desired.neighbors.iter().map(|(key, it)| (key.clone(), it.socket.clone()));
         self.protection.set_neighbors(options);
         self.node.refresh_sockets();

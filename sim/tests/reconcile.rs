@@ -191,6 +191,7 @@ fn costs_are_what_they_say() {
         ("families", |d| each(d, |n| n.families = [Family::IPV4_UNICAST].into()), Cost::Reset),
         ("hold time", |d| each(d, |n| n.timers.hold = Duration::from_secs(30)), Cost::Reset),
         ("shutdown", |d| each(d, |n| n.shutdown = true), Cost::Reset),
+        ("graceful restart", |d| each(d, |n| n.graceful_restart = Some(Default::default())), Cost::Reset),
         ("router id", |d| d.router_id = RouterId(77), Cost::Reset),
         ("own AS", |d| d.asn = Asn(65077), Cost::Reset),
     ];

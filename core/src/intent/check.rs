@@ -13,6 +13,8 @@ use crate::{
 const SHORTEST: Duration = Duration::from_millis(1);
 /// What Cilium's schema allows at most, in seconds.
 const LONGEST: Duration = Duration::from_secs(0x7FFF_FFFF);
+/// The restart time has 12 bits (RFC 4724 §3).
+const LONGEST_RESTART: Duration = Duration::from_secs(4095);
 
 /// Collects faults under a path.
 struct Collector {
@@ -127,6 +129,17 @@ fn check_neighbor(neighbor: &Neighbor, path: &str, collector: &mut Collector) {
         if value.is_some_and(|value| !(SHORTEST..=LONGEST).contains(&value)) {
             collector.add(format!("{path}.timers.{name}"), "expected 1 ms to 2147483647 s");
         }
+    }
+    if let Some(restart) = &neighbor.graceful_restart
+        && (restart.restart_time.subsec_nanos() != 0 || restart.restart_time > LONGEST_RESTART)
+    {
+        collector.add(
+            format!("{path}.graceful_restart.restart_time"),
+            format!(
+                "{:?} does not fit its 12 bits (RFC 4724 §3); expected 0 to 4095 whole seconds",
+                restart.restart_time
+            ),
+        );
     }
     if neighbor.prefix_limit == Some(0) {
         collector.add(format!("{path}.prefix_limit"), "expected at least 1, or none for the default");

@@ -86,6 +86,21 @@ impl Default for Timers {
     }
 }
 
+/// How long a neighbour is asked to keep routes while this speaker restarts (RFC 4724).
+///
+/// The speaker is the restarting one: it keeps nothing of a neighbour that restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GracefulRestart {
+    /// How long the neighbour waits for the session to be established again: up to 4,095 whole seconds.
+    pub restart_time: Duration,
+}
+
+impl Default for GracefulRestart {
+    fn default() -> Self {
+        Self { restart_time: Duration::from_secs(120) }
+    }
+}
+
 /// What the operating system has to do for a connection. Core passes it on and never reads it.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct SocketOptions {
@@ -139,6 +154,8 @@ pub struct Neighbor {
     pub families: BTreeSet<Family>,
     /// Offer IPv4 NLRI with IPv6 next hops (RFC 8950). Always on for [`NeighborKey::Interface`].
     pub extended_next_hop: bool,
+    /// Offer graceful restart for all of these families, with the N bit (RFC 4724, RFC 8538). `None`: not.
+    pub graceful_restart: Option<GracefulRestart>,
     /// What is learned. `None`: everything from iBGP, nothing from eBGP (RFC 8212).
     pub import: Option<Policy>,
     /// What is announced. `None`: everything to iBGP, nothing to eBGP (RFC 8212).
@@ -172,6 +189,7 @@ impl Neighbor {
             timers: Timers::default(),
             families: BTreeSet::from([Family::IPV4_UNICAST, Family::IPV6_UNICAST]),
             extended_next_hop: false,
+            graceful_restart: None,
             import: None,
             export: None,
             next_hop: NextHopMode::Standard,

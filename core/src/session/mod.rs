@@ -17,7 +17,7 @@ mod negotiate;
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
-pub use negotiate::{Negotiated, SessionConfig};
+pub use negotiate::{Negotiated, RestartOffer, SessionConfig};
 
 use crate::{
     facts::{DownReason, MessageCounts},
@@ -241,6 +241,25 @@ impl Session {
         self.sent.notifications += 1;
         self.state = SessionState::Closed;
         Some(DownReason::Sent(notification))
+    }
+
+    /// Ends the session so that the peer keeps no route of it, whatever it has agreed to: with a Hard Reset
+    /// where it would keep them over a plain NOTIFICATION (RFC 8538 §3). `None`: it was over already.
+    pub fn close_hard(&mut self, notification: Notification) -> Option<DownReason> {
+        let keeps = self.negotiated().is_some_and(|it| it.graceful_notification);
+        self.close(if keeps { notification.into_hard_reset() } else { notification })
+    }
+
+    /// Ends the session without a word, so that a peer which agreed to graceful restart keeps its routes
+    /// (RFC 4724 §4.2). `None`: it has not agreed, or nothing is announced yet.
+    pub fn leave(&mut self) -> Option<DownReason> {
+        match &self.state {
+            SessionState::Established(negotiated) if negotiated.graceful_restart => {
+                self.state = SessionState::Closed;
+                Some(DownReason::GracefulRestart)
+            }
+            _ => None,
+        }
     }
 
     /// From OpenConfirm to Established; `false`: it is not there, or the peer has not confirmed.

@@ -1,12 +1,24 @@
-//! Two OPENs make an agreement (RFC 4271 §4.2, §6.2, RFC 5492, RFC 6286, RFC 6793, RFC 8654, RFC 8950).
+//! Two OPENs make an agreement (RFC 4271 §4.2, §6.2, RFC 5492, RFC 6286, RFC 6793, RFC 8654, RFC 8950,
+//! RFC 4724, RFC 8538).
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use crate::{
     facts::PeerAs,
-    wire::{Afi, Asn, Capability, Family, Notification, Open, RouterId, SessionKind},
+    wire::{Afi, Asn, Capability, Family, GracefulRestartFamily, Notification, Open, RouterId, SessionKind},
 };
+
+/// What an OPEN says of graceful restart (RFC 4724 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartOffer {
+    /// How long the peer is to wait for the next session; seconds count, up to 4,095.
+    pub restart_time: Duration,
+    /// R: this speaker has restarted, and the peer need not wait for its End-of-RIB.
+    pub restarting: bool,
+    /// F, of every family: what was announced before is still forwarded.
+    pub forwarding_kept: bool,
+}
 
 /// How a session is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +41,8 @@ pub struct SessionConfig {
     pub families: Vec<Family>,
     /// Offer IPv4 NLRI with IPv6 next hops.
     pub extended_next_hop: bool,
+    /// Offer graceful restart for all families.
+    pub graceful_restart: Option<RestartOffer>,
     /// Host name to send.
     pub hostname: Option<String>,
 }
@@ -54,6 +68,12 @@ pub struct Negotiated {
     pub route_refresh: bool,
     /// IPv4 NLRI may have IPv6 next hops, both ways.
     pub extended_next_hop: bool,
+    /// Both sides offered graceful restart: the peer keeps routes when the connection goes away without a
+    /// NOTIFICATION (RFC 4724 §4.2).
+    pub graceful_restart: bool,
+    /// Both sides set its N bit: the peer keeps routes also over a NOTIFICATION, unless that is a Hard
+    /// Reset (RFC 8538 §4).
+    pub graceful_notification: bool,
     /// Families both sides offered, in the order of their numbers.
     pub families: Vec<Family>,
     /// The peer's host name.
@@ -72,6 +92,17 @@ impl SessionConfig {
             capabilities.push(Capability::ExtendedNextHop(Vec::from([(Family::IPV4_UNICAST, Afi::IPV6)])));
         }
         capabilities.push(Capability::ExtendedMessage);
+        if let Some(offer) = self.graceful_restart {
+            let families = self.families.iter();
+            capabilities.push(Capability::GracefulRestart {
+                restarting: offer.restarting,
+                notification: true,
+                time: u16::try_from(offer.restart_time.as_secs()).unwrap_or(u16::MAX).min(0x0FFF),
+                families: families
+                    .map(|&family| GracefulRestartFamily { family, forwarding_kept: offer.forwarding_kept })
+                    .collect(),
+            });
+        }
         capabilities.push(Capability::FourOctetAs(self.asn));
         if let Some(host) = &self.hostname {
             capabilities.push(Capability::Fqdn { host: host.clone(), domain: String::new() });
@@ -140,6 +171,12 @@ impl SessionConfig {
                 Capability::ExtendedNextHop(list) => list.contains(&(Family::IPV4_UNICAST, Afi::IPV6)),
                 _ => false,
             });
+        // RFC 4724 §3: all but the last are ignored.
+        let restart = open.capabilities.iter().rev().find_map(|capability| match capability {
+            Capability::GracefulRestart { notification, .. } => Some(*notification),
+            _ => None,
+        });
+        let restart = restart.filter(|_| self.graceful_restart.is_some());
         Ok(Negotiated {
             asn,
             kind: if own { SessionKind::Internal } else { SessionKind::External },
@@ -150,6 +187,8 @@ impl SessionConfig {
             extended_message: has(&Capability::ExtendedMessage),
             route_refresh: has(&Capability::RouteRefresh),
             extended_next_hop,
+            graceful_restart: restart.is_some(),
+            graceful_notification: restart == Some(true),
             families,
             hostname: open.capabilities.iter().find_map(|capability| match capability {
                 Capability::Fqdn { host, .. } => Some(host.clone()),

@@ -1,4 +1,4 @@
-//! Connections: opened, accepted, established, ended (RFC 4271 §8.2.2, §6.8).
+//! Connections: opened, accepted, established, ended (RFC 4271 §8.2.2, §6.8, RFC 8538 §5).
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     peer::{Peer, Role, Transport, survivor},
     rib::{Filter, GroupKey, Source},
-    session::{Negotiated, Session, SessionConfig, SessionState},
+    session::{Negotiated, RestartOffer, Session, SessionConfig, SessionState},
     time::{Instant, jittered},
     wire::{Asn, Family, MAX_EXTENDED_LEN, MAX_LEN, Notification, RouterId, SessionKind},
 };
@@ -36,6 +36,32 @@ pub(super) const fn cease(subcode: u8) -> Notification {
 /// Whether the peer would not have the connection, whatever was to be said on it.
 fn is_rejection(notification: &Notification) -> bool {
     notification.code == 6 && matches!(notification.subcode, subcode::REJECTED | subcode::COLLISION)
+}
+
+/// What becomes of the routes that a peer with graceful restart has, when a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The peer keeps them for a while, if it agreed to that.
+    Graceful,
+    /// The peer forgets them at once.
+    Hard,
+}
+
+impl Ending {
+    /// What RFC 8538 §5.1 suggests: whatever is to last is a Hard Reset. 6/4 is the caller's choice.
+    fn of(notification: &Notification) -> Self {
+        match (notification.code, notification.subcode) {
+            (6, subcode::PREFIX_LIMIT | subcode::SHUTDOWN | subcode::DECONFIGURED) => Self::Hard,
+            _ => Self::Graceful,
+        }
+    }
+
+    fn close(self, session: &mut Session, notification: Notification) -> Option<DownReason> {
+        match self {
+            Self::Graceful => session.close(notification),
+            Self::Hard => session.close_hard(notification),
+        }
+    }
 }
 
 /// A Cease with a text for the other operator (RFC 9003).
@@ -273,6 +299,11 @@ impl Speaker {
             send_hold: config.timers.send_hold,
             families: config.families.iter().copied().collect(),
             extended_next_hop: config.extended_next_hop || peer.interface().is_some(),
+            graceful_restart: config.graceful_restart.map(|restart| RestartOffer {
+                restart_time: restart.restart_time,
+                restarting: !self.restarted && peer.established == 0,
+                forwarding_kept: self.forwarding_kept,
+            }),
             hostname: desired.hostname.clone(),
         })
     }
@@ -446,7 +477,8 @@ impl Speaker {
 
     /// Ends a session with a NOTIFICATION.
     pub(super) fn end_session(&mut self, now: Instant, id: ConnId, notification: Notification) {
-        if let Some(reason) = self.session_mut(id).and_then(|session| session.close(notification)) {
+        let ending = Ending::of(&notification);
+        if let Some(reason) = self.session_mut(id).and_then(|session| ending.close(session, notification)) {
             self.session_down(now, id, reason);
         }
     }
@@ -600,19 +632,41 @@ impl Speaker {
         self.schedule_peer(id);
     }
 
-    /// Ends a neighbour's session with Cease 6/4 and starts it again.
+    /// Ends a neighbour's session with Cease 6/4 and starts it again. A neighbour that agreed to RFC 8538
+    /// keeps its routes meanwhile.
     pub fn reset(&mut self, now: Instant, key: &NeighborKey) {
+        self.reset_as(now, key, Ending::Graceful);
+    }
+
+    /// [`Speaker::reset`], and the neighbour keeps no route meanwhile: Cease 6/4 goes within a Hard Reset
+    /// where it would (RFC 8538 §3).
+    pub fn reset_hard(&mut self, now: Instant, key: &NeighborKey) {
+        self.reset_as(now, key, Ending::Hard);
+    }
+
+    fn reset_as(&mut self, now: Instant, key: &NeighborKey, ending: Ending) {
         self.latest = now;
         let Some(&id) = self.keys.get(key) else { return };
-        self.end_all(now, id, &cease(subcode::RESET));
+        self.end_each(now, id, |session| ending.close(session, cease(subcode::RESET)));
         if self.peers.contains_key(&id) {
             self.start(now, id);
         }
         self.wake_all();
     }
 
-    /// Ends all sessions of a peer, and what it is opening.
+    /// Ends all sessions of a peer with a NOTIFICATION, and what it is opening.
     pub(super) fn end_all(&mut self, now: Instant, id: PeerId, notification: &Notification) {
+        let ending = Ending::of(notification);
+        self.end_each(now, id, |session| ending.close(session, notification.clone()));
+    }
+
+    /// Ends all sessions of a peer in some way, and what it is opening.
+    pub(super) fn end_each(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        end: impl Fn(&mut Session) -> Option<DownReason>,
+    ) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Transport::Connect { conn, .. } = peer.transport {
             peer.transport = Transport::Idle { until: None };
@@ -623,9 +677,7 @@ impl Speaker {
         let mut conns: Vec<ConnId> = peer.conns().collect();
         conns.sort_by_key(|&conn| !self.is_confirmed(conn));
         for conn in conns {
-            if let Some(reason) =
-                self.session_mut(conn).and_then(|session| session.close(notification.clone()))
-            {
+            if let Some(reason) = self.session_mut(conn).and_then(&end) {
                 self.session_down(now, conn, reason);
             }
         }

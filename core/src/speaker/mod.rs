@@ -29,7 +29,9 @@ pub use crate::{
         CloseReason, ConnId, DownReason, MessageCounts, NeighborKey, NextHopMode, Origination, PeerAs,
         PeerId, Reachability, RouteCounts, SourceId,
     },
-    intent::{Change, Cost, Desired, Fault, Faults, Limits, Neighbor, Plan, SocketOptions, Timers},
+    intent::{
+        Change, Cost, Desired, Fault, Faults, GracefulRestart, Limits, Neighbor, Plan, SocketOptions, Timers,
+    },
 };
 use crate::{
     peer::{Peer, Role},
@@ -66,6 +68,10 @@ pub struct Speaker {
     held: bool,
     stopped: bool,
     protects_accepted: bool,
+    /// Forwarding state outlived the process before this one: the F bit.
+    forwarding_kept: bool,
+    /// An End-of-RIB has been sent, so that the restart is over: no R bit from here on.
+    restarted: bool,
 }
 
 /// A connection.
@@ -127,6 +133,8 @@ impl Speaker {
             held: true,
             stopped: false,
             protects_accepted: false,
+            forwarding_kept: false,
+            restarted: false,
         }
     }
 
@@ -134,6 +142,15 @@ impl Speaker {
     /// accepts. Until it says so, connections from neighbours that ask for either are refused.
     pub fn protect_accepted(&mut self) {
         self.protects_accepted = true;
+    }
+
+    /// What the speaker announced before it restarted is still forwarded, and will be while a session is
+    /// away: OPENs from here on have the F bit of every family (RFC 4724 §3), and neighbours with
+    /// [`Neighbor::graceful_restart`] keep stale routes until the next End-of-RIB. Until somebody says so, a
+    /// neighbour forgets them with the next OPEN. Only who sees the forwarding plane knows, for instance
+    /// because the machine has not booted since.
+    pub fn mark_forwarding_kept(&mut self) {
+        self.forwarding_kept = true;
     }
 
     /// What was last reconciled.

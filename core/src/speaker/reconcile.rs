@@ -6,14 +6,15 @@ use alloc::{
 };
 
 use super::{
-    Change, ConnId, Cost, Desired, Faults, Neighbor, NeighborKey, Origination, PeerId, Plan, SourceId,
-    Speaker,
+    Change, ConnId, Cost, Desired, DownReason, Faults, Neighbor, NeighborKey, Origination, PeerId, Plan,
+    SourceId, Speaker,
     connect::{cease, cease_with_text, subcode},
     transfer::prefix_limit,
 };
 use crate::{
     peer::{Peer, Transport},
     rib::Filter,
+    session::Session,
     time::Instant,
 };
 
@@ -231,7 +232,11 @@ impl Speaker {
     }
 
     /// Ends the hold: until now nothing is announced and no End-of-RIB is sent, so that the sources of
-    /// routes can become complete first.
+    /// routes can become complete first. The first End-of-RIB of each family follows what is originated by
+    /// now, so that a neighbour with graceful restart drops what it has and this speaker no longer
+    /// announces, and nothing else. No neighbour's End-of-RIB is waited for (RFC 4724 §4.1 would have a
+    /// restarting speaker wait): what is originated here does not depend on what neighbours say, and one
+    /// that never sends it must not keep routes away from the others.
     pub fn release(&mut self, now: Instant) {
         self.latest = now;
         if !core::mem::take(&mut self.held) {
@@ -246,13 +251,27 @@ impl Speaker {
     }
 
     /// Ends all sessions with Cease 6/2 and starts none until the next [`Speaker::reconcile`] that
-    /// changes something. `text` is sent as the reason (RFC 9003).
+    /// changes something. `text` is sent as the reason (RFC 9003). No neighbour keeps a route: one that
+    /// would over a NOTIFICATION gets a Hard Reset (RFC 8538).
     pub fn shutdown(&mut self, now: Instant, text: &str) {
+        let notification = cease_with_text(subcode::SHUTDOWN, text);
+        self.stop(now, |session| session.close_hard(notification.clone()));
+    }
+
+    /// [`Speaker::shutdown`], but neighbours that agreed to graceful restart are left without a word and
+    /// keep their routes for its restart time: for a process that is about to be started again
+    /// (RFC 4724 §4). The others get Cease 6/2 with `text`, for they keep nothing anyway.
+    pub fn shutdown_for_restart(&mut self, now: Instant, text: &str) {
+        let notification = cease_with_text(subcode::SHUTDOWN, text);
+        self.stop(now, |session| session.leave().or_else(|| session.close_hard(notification.clone())));
+    }
+
+    fn stop(&mut self, now: Instant, end: impl Fn(&mut Session) -> Option<DownReason>) {
         self.latest = now;
         self.stopped = true;
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {
-            self.end_all(now, id, &cease_with_text(subcode::SHUTDOWN, text));
+            self.end_each(now, id, &end);
             self.start(now, id);
         }
         self.wake_all();
@@ -276,6 +295,7 @@ fn differing(old: &Neighbor, new: &Neighbor) -> Vec<(&'static str, Cost)> {
         ("timers", !agreed || old.timers == new.timers, Cost::None),
         ("families", old.families == new.families, Cost::Reset),
         ("extended_next_hop", old.extended_next_hop == new.extended_next_hop, Cost::Reset),
+        ("graceful_restart", old.graceful_restart == new.graceful_restart, Cost::Reset),
         ("import", old.import == new.import, Cost::Refresh),
         ("export", old.export == new.export, Cost::Refresh),
         ("next_hop", old.next_hop == new.next_hop, Cost::Refresh),

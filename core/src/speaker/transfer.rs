@@ -221,7 +221,10 @@ impl Speaker {
         };
         families.into_iter().find_map(|family| match self.rib.poll(source, family, limit) {
             Outbound::Octets(octets) => Some(octets),
-            Outbound::EndOfRib => Some(end_of_rib(family)),
+            Outbound::EndOfRib => {
+                self.restarted = true;
+                Some(end_of_rib(family))
+            }
             Outbound::Idle => None,
         })
     }

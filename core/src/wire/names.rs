@@ -57,7 +57,11 @@ impl Notification {
 
 impl fmt::Display for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NOTIFICATION {}/{} ({})", self.code, self.subcode, self.name())?;
+        write!(f, "NOTIFICATION {}/{} ({}", self.code, self.subcode, self.name())?;
+        if let Some(cause) = self.hard_reset_cause() {
+            write!(f, " for {}/{} {}", cause.code, cause.subcode, cause.name())?;
+        }
+        f.write_str(")")?;
         match self.text() {
             Some(text) => write!(f, ": {text}"),
             None => Ok(()),

@@ -254,6 +254,27 @@ fn names_are_cut_at_a_character() {
     assert_eq!(Open::decode(body(&out)).unwrap().capabilities, [expected]);
 }
 
+/// RFC 8538 §3.1: code, subcode and data of the real reason are the data.
+#[test]
+fn a_hard_reset_carries_its_reason() {
+    let reason = Notification { code: 6, subcode: 2, data: b"\x04bye!".to_vec() };
+    let hard = reason.clone().into_hard_reset();
+    assert_eq!(hard, Notification { code: 6, subcode: 9, data: b"\x06\x02\x04bye!".to_vec() });
+    assert_eq!((hard.hard_reset_cause().as_ref(), reason.hard_reset_cause()), (Some(&reason), None));
+    assert_eq!(hard.text().as_deref(), Some("bye!"));
+    assert_eq!(
+        hard.to_string(),
+        "NOTIFICATION 6/9 (Cease/Hard Reset for 6/2 Cease/Administrative Shutdown): bye!"
+    );
+    // What is no reason is none; one within another is read one level deep.
+    for data in [b"".as_slice(), b"\x06"] {
+        let broken = Notification { data: data.to_vec(), ..Notification::new(6, 9) };
+        assert_eq!((broken.hard_reset_cause(), broken.text()), (None, None));
+        assert_eq!(broken.to_string(), "NOTIFICATION 6/9 (Cease/Hard Reset)");
+    }
+    assert_eq!(hard.into_hard_reset().text(), None);
+}
+
 #[test]
 fn the_text_of_a_cease_is_read() {
     let text = |code, subcode, data: &[u8]| Notification { code, subcode, data: data.to_vec() }.text();

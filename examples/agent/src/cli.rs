@@ -53,7 +53,7 @@ The file is TOML; docs/router.md has every key, examples/router commented files.
   export = \"accept\"
 
 Signals:
-  SIGTERM, SIGINT  end every session with Cease 6/2 and exit with 0; a second one ends at once
+  SIGTERM, SIGINT  end every session as --on-shutdown says and exit with 0; a second one ends at once
   SIGHUP           read the file again: the plan of what changes, and what that costs each session, is
                    logged and carried out; with faults, what runs goes on unchanged
 
@@ -81,7 +81,7 @@ it costs each session. A file that is not good any more keeps what it said, with
 takes its objects along. A ConfigMap can be mounted there.
 
 Signals:
-  SIGTERM, SIGINT  end every session with Cease 6/2 and exit with 0; a second one ends at once
+  SIGTERM, SIGINT  end every session as --on-shutdown says and exit with 0; a second one ends at once
   SIGHUP           look at the directory now
 
 Examples:
@@ -170,6 +170,28 @@ pub(crate) enum Runtime {
     Tokio,
     /// smol
     Smol,
+}
+
+/// How sessions end when the program does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnShutdown {
+    /// Without a word to neighbours that agreed to keep routes over a restart, with Cease 6/2 to the others
+    #[default]
+    GracefulRestart,
+    /// With Cease 6/2 to all of them, who keep nothing
+    Cease,
+}
+
+impl OnShutdown {
+    /// What is logged as the program ends.
+    pub(crate) const fn farewell(self) -> &'static str {
+        match self {
+            Self::GracefulRestart => {
+                "ending: sessions with graceful restart are closed without a word, the others with Cease 6/2"
+            }
+            Self::Cease => "ending: every session is closed with Cease 6/2",
+        }
+    }
 }
 
 /// How output is written.
@@ -261,6 +283,13 @@ pub(crate) struct RouterArgs {
     /// Which sockets and clock the speaker runs on
     #[arg(long, value_enum, default_value_t)]
     pub(crate) runtime: Runtime,
+    /// What neighbours with graceful restart are told when it ends
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    pub(crate) on_shutdown: OnShutdown,
+    /// Where it keeps what outlives it: whether the machine has booted since, which decides whether neighbours
+    /// keep routes over a restart until they come again (the F bit of RFC 4724). Without it they do not
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
     /// Unix socket that answers `peerage show`, `monitor` and `clear` [default: the file's]
     #[arg(long, value_name = "PATH", env = "PEERAGE_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
@@ -282,6 +311,13 @@ pub(crate) struct AgentArgs {
     /// [default: $XDG_RUNTIME_DIR/peerage/agent.sock]
     #[arg(long, value_name = "PATH", env = "PEERAGE_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
+    /// What neighbours with graceful restart are told when it ends
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    pub(crate) on_shutdown: OnShutdown,
+    /// Where it keeps what outlives it: whether the machine has booted since, which decides whether neighbours
+    /// keep routes over a restart until they come again (the F bit of RFC 4724). Without it they do not
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
     /// How long the directory has to be still before it is read
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_time)]
     pub(crate) debounce: std::time::Duration,

@@ -15,7 +15,10 @@ use anyhow::{Context as _, Result};
 use peerage_core::speaker::{Desired, Plan};
 use peerage_sockets::SocketSetup;
 
-use crate::node::{Node, Runtime};
+use crate::{
+    cli::OnShutdown,
+    node::{Node, Runtime},
+};
 
 /// How long ending sessions may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -135,12 +138,12 @@ impl Instances {
         Ok(Outcome::Started(plan?))
     }
 
-    /// Ends all of them with Cease 6/2.
-    pub(crate) fn shutdown(&self, text: &str) {
+    /// Ends all of them.
+    pub(crate) fn shutdown(&self, how: OnShutdown, text: &str) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         thread::scope(|scope| {
             for (_, node) in self.running() {
-                scope.spawn(move || node.shutdown(text, PATIENCE));
+                scope.spawn(move || node.end(how, text, PATIENCE));
             }
         });
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use peerage_core::{Speaker, speaker::Event, time::Instant};
 use peerage_sockets::{Clock, SocketSetup, seed};
 
-use crate::cli;
+use crate::cli::{self, OnShutdown};
 
 /// What speakers run on: one thread. A speaker has one owner at a time anyway, and handing a message from
 /// thread to thread costs more than the message.
@@ -109,6 +109,14 @@ impl Node {
             Self::Tokio(node) => node.refresh_sockets(),
             Self::Smol(node) => node.refresh_sockets(),
         }
+    }
+
+    /// Ends its sessions in some way and waits for that, for `limit` at most.
+    pub(crate) fn end(&self, how: OnShutdown, text: &str, limit: Duration) {
+        if how == OnShutdown::GracefulRestart {
+            self.with(|speaker, now| speaker.shutdown_for_restart(now, text));
+        }
+        self.shutdown(text, limit);
     }
 
     /// Ends its sessions with Cease 6/2 and waits for that, for `limit` at most.

@@ -4,7 +4,7 @@ mod tool;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
@@ -13,7 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peerage_core::wire::{self, Asn, Capability, Family, MessageKind, Notification, Open};
+use peerage_core::wire::{
+    self, Asn, Capability, Family, GracefulRestartFamily, MessageKind, Notification, Open,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tool::{Process, Run, port};
@@ -544,6 +546,48 @@ fn several_instances_and_who_listens() {
     }
 }
 
+/// gracefulRestart of a policy: F from the second start on; no NOTIFICATION, or a Hard Reset, at the end.
+#[test]
+fn a_restart_under_graceful_restart() {
+    let place = Place::new();
+    let listener = TcpListener::bind(("127.0.0.11", place.port)).unwrap();
+    place.write("node.yaml", &node(PODS, ""));
+    let graceful = "gracefulRestart: {enabled: true, restartTimeSeconds: 61}";
+    let text = policy("rack0", 11, place.port);
+    let at = text.find("peerPort").unwrap();
+    place.write("rack0.yaml", &format!("{}{graceful}\n      {}", &text[..at], &text[at..]));
+    for (how, forwarding_kept, told) in
+        [("graceful-restart", false, None), ("cease", true, Some((6, 9))), ("graceful-restart", true, None)]
+    {
+        let mut command = place.command("tokio");
+        command.arg("--state-dir").arg(place.folder.path().join("state")).args(["--on-shutdown", how]);
+        let mut process = Process::start(&mut command, true);
+        process.hears(&["peerage show summary"]);
+        let mut agent = Program { process, socket: place.folder.path().join("a.sock") };
+        let mut peer = Raw { stream: listener.accept().unwrap().0, pending: Vec::new() };
+        let (_, open) = peer.next().unwrap();
+        let families = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+        let offer = Capability::GracefulRestart {
+            restarting: true,
+            notification: true,
+            time: 61,
+            families: families
+                .into_iter()
+                .map(|family| GracefulRestartFamily { family, forwarding_kept })
+                .collect(),
+        };
+        let said = Open::decode(&open).unwrap().capabilities;
+        assert!(said.contains(&offer), "{said:?}");
+        peer.handshake_with(65010, Some(offer));
+        agent.hears(&["neighbor 127.0.0.11: up"]);
+        agent.process.signal("-TERM");
+        assert_eq!(peer.ending(), told);
+        drop(peer);
+        agent.process.hears(&["ended"]);
+        assert_eq!(tool::wait(&mut agent.process.child, PATIENCE), 0);
+    }
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     let place = Place::new();
@@ -595,7 +639,7 @@ fn a_neighbour_with_a_key_is_not_spoken_with() {
     let neighbor = agent.json(&["show", "neighbor", "127.0.0.12"]);
     assert_eq!(neighbor["127.0.0.12"]["shutdown"], true);
     // The other one is up: had this one been dialled, it would have been by now or before.
-    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -694,37 +738,55 @@ impl Raw {
     }
 
     fn handshake(&mut self, asn: u32) {
+        self.handshake_with(asn, None);
+    }
+
+    fn handshake_with(&mut self, asn: u32, more: Option<Capability>) {
+        let own = [Capability::Multiprotocol(Family::IPV4_UNICAST), Capability::FourOctetAs(Asn(asn))];
         let mut open = Vec::new();
         Open {
             my_as: u16::try_from(asn).unwrap(),
             hold_time: 90,
             router_id: "10.0.0.12".parse().unwrap(),
-            capabilities: vec![
-                Capability::Multiprotocol(Family::IPV4_UNICAST),
-                Capability::FourOctetAs(Asn(asn)),
-            ],
+            capabilities: own.into_iter().chain(more).collect(),
         }
         .encode(&mut open);
         self.stream.write_all(&open).unwrap();
         self.stream.write_all(&wire::KEEPALIVE).unwrap();
     }
 
-    /// Code and subcode of the next NOTIFICATION.
-    fn notification(&mut self) -> (u8, u8) {
+    /// The next message; `None`: the connection is closed.
+    fn next(&mut self) -> Option<(MessageKind, Vec<u8>)> {
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut buffer = [0; 4096];
         loop {
-            while let Some(frame) = wire::frame(&self.pending, wire::MAX_LEN).unwrap() {
-                if frame.kind == MessageKind::Notification {
-                    let notification = Notification::decode(frame.body).unwrap();
-                    return (notification.code, notification.subcode);
-                }
-                let len = frame.len;
+            if let Some(frame) = wire::frame(&self.pending, wire::MAX_LEN).unwrap() {
+                let (message, len) = ((frame.kind, frame.body.to_vec()), frame.len);
                 self.pending.drain(..len);
+                return Some(message);
             }
-            let len = self.stream.read(&mut buffer).unwrap();
-            assert_ne!(len, 0, "it ended without a NOTIFICATION");
+            let len = match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+                read => read.unwrap(),
+            };
             self.pending.extend_from_slice(&buffer[..len]);
         }
+    }
+
+    /// Code and subcode of the next NOTIFICATION; `None`: it ends without one.
+    fn ending(&mut self) -> Option<(u8, u8)> {
+        while let Some((kind, body)) = self.next() {
+            if kind == MessageKind::Notification {
+                let notification = Notification::decode(&body).unwrap();
+                return Some((notification.code, notification.subcode));
+            }
+        }
+        None
+    }
+
+    /// Code and subcode of the next NOTIFICATION.
+    fn notification(&mut self) -> (u8, u8) {
+        self.ending().expect("a NOTIFICATION before it ends")
     }
 }

@@ -26,11 +26,15 @@ struct Router {
 
 impl Router {
     fn start(folder: &Path, name: &str, config: &str, runtime: &str) -> Self {
+        Self::start_with(folder, name, config, &["--runtime", runtime])
+    }
+
+    fn start_with(folder: &Path, name: &str, config: &str, more: &[&str]) -> Self {
         let file = folder.join(format!("{name}.toml"));
         let socket = folder.join(format!("{name}.sock"));
         fs::write(&file, config).unwrap();
-        let mut command = tool::peerage(&["router", "--runtime", runtime, "-c"]);
-        command.arg(&file).arg("--socket").arg(&socket);
+        let mut command = tool::peerage(&["router", "-c"]);
+        command.arg(&file).arg("--socket").arg(&socket).args(more);
         let mut process = Process::start(&mut command, true);
         process.hears(&["peerage show summary"]);
         Self { process, config: file, socket }
@@ -287,6 +291,36 @@ fn the_losing_path_says_why() {
     let text = a.ask(&["show", "route", "10.9.1.1"]);
     assert!(text.stdout.contains("valid, best (AS Path)"), "{text}");
     assert!(text.stdout.contains("valid, not best: AS_PATH length"), "{text}");
+}
+
+/// Leaving without a word or with a Hard Reset, and F only where this boot has seen the router before.
+#[test]
+fn a_restart_as_the_neighbour_sees_it() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), port());
+    let state = folder.path().join("state");
+    let graceful = |own, other| {
+        config(port, own, &[other], "").replace("import =", "graceful-restart = \"1m\"\nimport =")
+    };
+    let mut b = Router::start(folder.path(), "b", &graceful(2, 1), "smol");
+    let runs = [
+        ("tokio", "graceful-restart", "", "down: connection closed by the peer"),
+        ("smol", "cease", " F", "down: received NOTIFICATION 6/9 (Cease/Hard Reset for 6/2"),
+        ("tokio", "graceful-restart", "", "down: connection closed by the peer"),
+    ];
+    for (number, (runtime, how, kept, said)) in runs.into_iter().enumerate() {
+        if number == 2 {
+            fs::write(state.join("boot-id"), "another boot").unwrap();
+        }
+        let more = ["--runtime", runtime, "--on-shutdown", how, "--state-dir", state.to_str().unwrap()];
+        let mut a = Router::start_with(folder.path(), "a", &graceful(1, 2), &more);
+        b.has("10.1.0.0/16");
+        let received = b.ask(&["show", "neighbor", "127.0.0.1"]).stdout;
+        let offer = format!("graceful restart (60 s, R, N, ipv4-unicast{kept}, ipv6-unicast{kept})");
+        let line = received.lines().find(|line| line.contains("Capabilities received")).unwrap();
+        assert!(line.contains(&offer), "{line}");
+        a.stop();
+        b.hears(&["neighbor 127.0.0.1: ", said]);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use peerage_core::{
-    speaker::{Neighbor, NeighborKey, NextHopMode, PeerAs},
+    speaker::{GracefulRestart, Neighbor, NeighborKey, NextHopMode, PeerAs},
     wire::{Asn, Family},
 };
 
@@ -278,6 +278,14 @@ fn read_routes(reader: &mut Reader, table: &Table<'_>, draft: &mut Draft) {
         &mut neighbor.extended_next_hop,
         |node| reader.boolean(node),
     );
+    // Where core's check looks for what is wrong with it.
+    let field = "graceful_restart.restart_time";
+    read_into(table, ("graceful-restart", field), places, &mut neighbor.graceful_restart, |node| match node
+        .as_bool()
+    {
+        Some(wanted) => Some(wanted.then(GracefulRestart::default)),
+        None => reader.duration(node).map(|restart_time| Some(GracefulRestart { restart_time })),
+    });
     read_into(table, ("next-hop", "next_hop"), places, &mut neighbor.next_hop, |node| {
         let modes = [
             ("standard", NextHopMode::Standard),

@@ -218,6 +218,12 @@ pub(crate) static NEIGHBOR: Section = Section {
             "Offers IPv4 routes with IPv6 next hops (RFC 8950).",
         ),
         key(
+            "graceful-restart",
+            "false, true or 0 to 4095 s",
+            "false; true is 120 s",
+            "How long it is asked to keep routes while this router restarts (RFC 4724, RFC 8538). Its own routes are not kept while it restarts.",
+        ),
+        key(
             "next-hop",
             "`\"standard\"`, `\"self\"` or `\"unchanged\"`",
             "`\"standard\"`",

@@ -149,6 +149,8 @@ fn write_neighbor(out: &mut String, key: &NeighborKey, neighbor: &Neighbor) {
     line(out, "timers", format!("{{ {} }}", times.join(", ")));
     line(out, "families", list(neighbor.families.iter().map(quoted)));
     line(out, "extended-next-hop", neighbor.extended_next_hop);
+    let restart = neighbor.graceful_restart.map(|it| value::show_duration(it.restart_time));
+    line(out, "graceful-restart", restart.as_deref().unwrap_or("false"));
     let next_hop = match neighbor.next_hop {
         NextHopMode::Standard => "standard",
         NextHopMode::OwnAddress => "self",

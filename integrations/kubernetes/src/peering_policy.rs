@@ -315,6 +315,8 @@ impl NeighborSpec {
     pub const DEFAULT_HOLD: u16 = 90;
     /// The default of `keepAliveTimeSeconds`.
     pub const DEFAULT_KEEPALIVE: u16 = 30;
+    /// The default of `gracefulRestart.restartTimeSeconds`.
+    pub const DEFAULT_RESTART_TIME: u16 = 120;
 
     /// Its address without the length.
     pub fn address(&self) -> Option<IpAddr> {
@@ -341,6 +343,12 @@ impl NeighborSpec {
         self.connect_retry_time_seconds.unwrap_or(Self::DEFAULT_CONNECT_RETRY)
     }
 
+    /// How long the peer is asked to keep routes, in seconds, where it is.
+    pub fn graceful_restart(&self) -> Option<u16> {
+        let restart = self.graceful_restart.as_ref().filter(|restart| restart.enabled)?;
+        Some(restart.restart_time_seconds.unwrap_or(Self::DEFAULT_RESTART_TIME))
+    }
+
     /// The families to offer; an empty list is as good as none.
     pub fn families(&self) -> Vec<Family> {
         let named: Vec<_> = self.families.iter().flatten().filter_map(FamilyName::family).collect();
@@ -360,9 +368,6 @@ impl NeighborSpec {
         if self.auth_secret_ref.is_some() {
             let message = format!("{NOT_YET}: no session is opened with this neighbour");
             problems.push(Problem::notice(format!("{path}.authSecretRef"), message));
-        }
-        if self.graceful_restart.as_ref().is_some_and(|restart| restart.enabled) {
-            problems.push(Problem::notice(format!("{path}.gracefulRestart"), NOT_YET));
         }
         for (index, name) in self.families.iter().flatten().enumerate() {
             let known = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];

@@ -105,7 +105,11 @@ protocol bgp p0 {{
     }
 
     fn route(&self, dir: &Path, prefix: IpNet) -> Result<String> {
-        birdc(dir, &format!("show route {prefix} all"))
+        let shown = birdc(dir, &format!("show route {prefix} all"));
+        match shown {
+            Err(error) if error.to_string().contains("Network not found") => Ok(String::new()),
+            shown => shown,
+        }
     }
 
     fn neighbor(&self, dir: &Path, index: usize, _peer: &Peer) -> Result<String> {

@@ -51,6 +51,7 @@ impl Driver for Gobgp {
         }
         for peer in &config.neighbors {
             let Peer { address, asn, passive, hold, key, ttl_security } = peer;
+            let helps = config.graceful_restart;
             let key = key.map_or_else(String::new, |key| format!("    auth-password = \"{key}\"\n"));
             let _ = writeln!(
                 text,
@@ -68,7 +69,13 @@ impl Driver for Gobgp {
     local-address = \"{}\"
   [[neighbors.afi-safis]]
     [neighbors.afi-safis.config]
-      afi-safi-name = \"{}-unicast\"",
+      afi-safi-name = \"{}-unicast\"
+    [neighbors.afi-safis.mp-graceful-restart.config]
+      enabled = {helps}
+  [neighbors.graceful-restart.config]
+    enabled = {helps}
+    restart-time = 120
+    notification-enabled = {helps}",
                 hold / 3,
                 config.address,
                 if address.is_ipv4() { "ipv4" } else { "ipv6" },

@@ -139,6 +139,8 @@ pub struct Config {
     pub routes: Vec<Announce>,
     /// A neighbour on a link.
     pub unnumbered: Option<Unnumbered>,
+    /// Whether it keeps routes of a neighbour that restarts, where it has to be told to.
+    pub graceful_restart: bool,
 }
 
 impl Config {
@@ -146,7 +148,14 @@ impl Config {
     pub fn passive(asn: u32, address: IpAddr, peer: IpAddr, peer_asn: u32) -> Self {
         let peer =
             Peer { address: peer, asn: peer_asn, passive: true, hold: 90, key: None, ttl_security: false };
-        Self { asn, address, neighbors: vec![peer], routes: Vec::new(), unnumbered: None }
+        Self {
+            asn,
+            address,
+            neighbors: vec![peer],
+            routes: Vec::new(),
+            unnumbered: None,
+            graceful_restart: false,
+        }
     }
 
     fn router_id(&self) -> Ipv4Addr {

@@ -6,6 +6,7 @@ mod bulk;
 mod collision;
 mod common;
 mod four_octet_as;
+mod graceful_restart;
 mod hold_time;
 mod ipv4;
 mod ipv6;
@@ -38,6 +39,7 @@ const BEHAVIOURS: &[Behaviour] = &[
     unknown_attribute::BEHAVIOUR,
     withdraw::BEHAVIOUR,
     reset::BEHAVIOUR,
+    graceful_restart::BEHAVIOUR,
     wrong_as::BEHAVIOUR,
     hold_time::BEHAVIOUR,
     md5::BEHAVIOUR,

@@ -127,6 +127,7 @@ fn session(kind: Kind, there: &Namespace, opens: Opens, secret: Option<&'static 
             passive: opens == Opens::Ours,
             key: secret,
         }),
+        graceful_restart: false,
     };
     let daemon = Daemon::start(kind, config)?;
     let status = ours.wait_up(key.clone()).with_context(|| daemon.log())?;

@@ -38,6 +38,7 @@ use crate::{
     cli::AgentArgs,
     control::{Server, agent_socket},
     daemon::{
+        boot::Boot,
         count,
         log::Log,
         monitor::Listeners,
@@ -64,6 +65,9 @@ pub(crate) struct Agent {
     /// What belongs to each instance that runs.
     parts: Mutex<BTreeMap<String, Part>>,
     faults: Mutex<Faults>,
+    /// What the program before this one announced is still forwarded.
+    forwarding_kept: bool,
+    boot: Mutex<Option<Boot>>,
 }
 
 /// What an instance has beside its speaker.
@@ -89,6 +93,7 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
     let source =
         Source::start(&arguments.manifests, arguments.debounce, move || found.send(Input::Found).is_ok())?;
     let log = Arc::new(Log::start(LogLevel::Info, arguments.output)?);
+    let boot = arguments.state_dir.as_deref().map(Boot::look).transpose()?;
     let agent = Arc::new(Agent {
         node: arguments.node.clone(),
         options: arguments.compile.options(),
@@ -96,6 +101,8 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
         instances: Instances::new(Runtime::start(arguments.runtime)?),
         parts: Mutex::default(),
         faults: Mutex::default(),
+        forwarding_kept: boot.as_ref().is_some_and(Boot::forwarding_kept),
+        boot: Mutex::new(boot),
     });
     let answering = Arc::clone(&agent);
     let socket = arguments.socket.clone().unwrap_or_else(agent_socket);
@@ -103,9 +110,9 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
     let server = Server::start(&socket, move |request| control::answer(&answering, request))?;
     log.say(LogLevel::Info, &format!("`peerage show summary` asks at {}", server.path().display()));
     agent.follow(&source, &waiting);
-    log.say(LogLevel::Info, "ending: every session is closed with Cease 6/2");
+    log.say(LogLevel::Info, arguments.on_shutdown.farewell());
     drop(server);
-    agent.instances.shutdown("the agent is shut down");
+    agent.instances.shutdown(arguments.on_shutdown, "the agent is shut down");
     log.say(LogLevel::Info, "ended");
     log.flush();
     Ok(ExitCode::SUCCESS)
@@ -152,6 +159,14 @@ impl Agent {
         let home = HomeOf { agent: self, starting: RefCell::default() };
         let outcomes = self.instances.apply(&wanted, &held, &home);
         let mut done = true;
+        if outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Started(_) | Outcome::Changed(_))) {
+            let mut boot = self.boot.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Err(error)) = boot.as_mut().map(Boot::announcing) {
+                done = false;
+                let remedy = "neighbours forget routes when it is started again; check --state-dir";
+                all.push(self.fault(format!("{error:#}: {remedy}")));
+            }
+        }
         for (name, outcome) in &outcomes {
             if let Outcome::Failed(why) = outcome {
                 done = false;
@@ -233,9 +248,14 @@ impl Home for HomeOf<'_> {
     }
 
     fn started(&self, name: &str, wanted: &Wanted, node: &Node) {
-        if PROTECTS {
-            node.with(|speaker, _| speaker.protect_accepted());
-        }
+        node.with(|speaker, _| {
+            if PROTECTS {
+                speaker.protect_accepted();
+            }
+            if self.agent.forwarding_kept {
+                speaker.mark_forwarding_kept();
+            }
+        });
         let Wanted { desired, listen } = wanted;
         let listens = match listen.first() {
             Some(address) => format!("listening on port {}", address.port()),

@@ -1,5 +1,6 @@
 //! What every program that stays up has: a log, signals, news of its speakers, and words for plans.
 
+pub(crate) mod boot;
 pub(crate) mod log;
 pub(crate) mod monitor;
 pub(crate) mod news;

@@ -74,6 +74,7 @@ fn key_of_file(field: &str) -> &str {
         "local_address" => "local-address",
         "socket" => "multihop, ttl-security or password",
         "extended_next_hop" => "extended-next-hop",
+        "graceful_restart" => "graceful-restart",
         "next_hop" => "next-hop",
         "route_reflector_client" => "route-reflector-client",
         "default_originate" => "default-originate",
@@ -92,6 +93,7 @@ fn field_of_policy(field: &str) -> &str {
         "socket" => "eBGPMultihopTTL",
         "shutdown" => "authSecretRef",
         "export" => "advertisedPathAttributes",
+        "graceful_restart" => "gracefulRestart",
         same => same,
     }
 }

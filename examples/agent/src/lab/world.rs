@@ -23,7 +23,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    cli::{Loopback, Runtime as WhichRuntime},
+    cli::{Loopback, OnShutdown, Runtime as WhichRuntime},
     instances::{Home, Instances, Outcome, Wanted},
     node::{Node, Runtime},
     show::Instance,
@@ -318,7 +318,7 @@ impl World {
                 scope.spawn(move || router.node.shutdown("the lab ends", PATIENCE));
             }
             for agent in &self.agents {
-                scope.spawn(|| agent.instances.shutdown("the lab ends"));
+                scope.spawn(|| agent.instances.shutdown(OnShutdown::Cease, "the lab ends"));
             }
         });
     }

@@ -27,6 +27,7 @@ use crate::{
     cli::{Format, RouterArgs},
     control::{Server, router_socket},
     daemon::{
+        boot::Boot,
         count,
         log::Log,
         monitor::Listeners,
@@ -93,10 +94,10 @@ pub(crate) fn run(arguments: &RouterArgs) -> Result<ExitCode> {
             Asked::End => break,
         }
     }
-    log.say(LogLevel::Info, "ending: every session is closed with Cease 6/2");
+    log.say(LogLevel::Info, arguments.on_shutdown.farewell());
     drop(server);
     router.links.stop();
-    router.node.shutdown("the router is shut down", PATIENCE);
+    router.node.end(arguments.on_shutdown, "the router is shut down", PATIENCE);
     log.say(LogLevel::Info, "ended");
     log.flush();
     Ok(ExitCode::SUCCESS)
@@ -113,9 +114,14 @@ impl Router {
         if sockets::PROTECTS {
             speaker.protect_accepted();
         }
+        let mut boot = arguments.state_dir.as_deref().map(Boot::look).transpose()?;
+        if boot.as_ref().is_some_and(Boot::forwarding_kept) {
+            speaker.mark_forwarding_kept();
+        }
         let sockets = Arc::new(Sockets::new(Arc::clone(&log), &desired.neighbors));
         let setup = Arc::clone(&sockets);
         let node = Runtime::start(arguments.runtime)?.spawn_speaker(speaker, setup, &listen)?;
+        boot.as_mut().map(Boot::announcing).transpose()?;
         let at: Vec<String> = node.listen_addrs().iter().map(ToString::to_string).collect();
         let at = if at.is_empty() { "nowhere".into() } else { at.join(" and ") };
         let text = format!("AS {}, router id {}, listening on {at}", desired.asn, desired.router_id);

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 use peerage_core::{
     rib::{Path, PathOrigin, Route},
     speaker::{DownReason, MessageCounts},
-    wire::{Capability, Family, Notification, SessionKind},
+    wire::{Capability, Family, GracefulRestartFamily, Notification, SessionKind},
 };
 use serde_json::{Map, Value, json};
 
@@ -233,7 +233,9 @@ fn capability_text(capability: &Capability) -> String {
         }
         Capability::ExtendedMessage => "extended message".into(),
         Capability::Role(role) => format!("role {role}"),
-        Capability::GracefulRestart { time, .. } => format!("graceful restart ({time} s)"),
+        Capability::GracefulRestart { restarting, notification, time, families } => {
+            graceful_restart_text(*restarting, *notification, *time, families)
+        }
         Capability::FourOctetAs(asn) => format!("4-octet AS {asn}"),
         Capability::AddPath(_) => "ADD-PATH".into(),
         Capability::EnhancedRouteRefresh => "enhanced route refresh".into(),
@@ -242,6 +244,24 @@ fn capability_text(capability: &Capability) -> String {
         Capability::Unknown { code, .. } => format!("code {code}"),
         other => format!("{other:?}"),
     }
+}
+
+/// The time, R and N where they are set, and each family with its F: `graceful restart (120 s, R, N,
+/// ipv4-unicast F)`. Without a family the sender only helps others.
+fn graceful_restart_text(
+    restarting: bool,
+    notification: bool,
+    time: u16,
+    families: &[GracefulRestartFamily],
+) -> String {
+    let mut parts = vec![format!("{time} s")];
+    parts
+        .extend([(restarting, "R"), (notification, "N")].into_iter().filter(|it| it.0).map(|it| it.1.into()));
+    parts.extend(families.iter().map(|entry| {
+        let kept = if entry.forwarding_kept { " F" } else { "" };
+        format!("{}{kept}", entry.family)
+    }));
+    format!("graceful restart ({})", parts.join(", "))
 }
 
 /// A prefix with all its paths and why each is or is not in use.

@@ -16,7 +16,7 @@ use peerage_core::{
     },
     time::Instant,
     wire::{
-        Asn, Family, NextHop, Notification, Origin, RouterId, SessionKind,
+        Asn, Capability, Family, GracefulRestartFamily, NextHop, Notification, Origin, RouterId, SessionKind,
         attr::{AsPath, PathAttributes, Segment, SegmentKind},
     },
 };
@@ -331,6 +331,31 @@ fn a_neighbor_in_full_says_why_it_is_down() {
     assert_eq!(json["10.0.1.2"]["lastReset"]["subcode"], 3);
     assert_eq!(json["10.0.1.2"]["lastError"]["name"], "connection refused");
     assert!(json["10.0.1.2"]["hostname"].is_null());
+}
+
+/// R, N and F are there to be seen, and a peer that only helps.
+#[test]
+fn graceful_restart_is_shown_bit_by_bit() {
+    let offer = |bits, time, families: &[(Family, bool)]| Capability::GracefulRestart {
+        restarting: bits,
+        notification: bits,
+        time,
+        families: families
+            .iter()
+            .map(|&(family, forwarding_kept)| GracefulRestartFamily { family, forwarding_kept })
+            .collect(),
+    };
+    let mut router0 = instance(65000, "10.0.0.0", 12, false);
+    let mut there = neighbor("10.0.1.2", 65010, "tor0", (1, 1), (1, 1));
+    let session = there.status.session.as_mut().unwrap();
+    let families = [(Family::IPV4_UNICAST, true), (Family::IPV6_UNICAST, false)];
+    session.local_capabilities = vec![offer(true, 60, &families)];
+    session.remote_capabilities = vec![offer(false, 120, &[])];
+    router0.neighbors = vec![there];
+    let text = neighbor_text(&router0, None);
+    let sent = "sent: graceful restart (60 s, R, N, ipv4-unicast F, ipv6-unicast)\n";
+    assert!(text.contains(sent), "{text}");
+    assert!(text.contains("received: graceful restart (120 s)\n"), "{text}");
 }
 
 #[test]

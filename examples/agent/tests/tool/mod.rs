@@ -4,10 +4,13 @@
 use std::{
     fmt,
     io::{self, BufRead as _, BufReader, Read, Write as _},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -21,9 +24,20 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Longer than anything takes that is waited for in a running program.
 const HEARING: Duration = Duration::from_secs(30);
 
-/// A port that is free on 127.0.0.1, and so most likely on its neighbours.
+/// A port that is free on all addresses of 127.0.0.x that tests use, another one each time. Below those that the
+/// system gives to connections (from 32768 on): one of another test's would be in the way of a listener.
 pub fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test programs that run at the same time begin in different places.
+    let start = std::process::id().wrapping_mul(97);
+    let free = |port: &u16| {
+        (1..=16_u8).all(|last| TcpListener::bind(SocketAddr::from(([127, 0, 0, last], *port))).is_ok())
+    };
+    (0..20_000_u32)
+        .map(|_| 10_000 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(free)
+        .expect("a free port")
 }
 
 /// The binary with arguments.

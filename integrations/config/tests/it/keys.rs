@@ -297,6 +297,22 @@ fn neighbor() {
             ),
             ("extended-next-hop", &["true", "false"], &[("1", BOOL)]),
             (
+                "graceful-restart",
+                &["true", "false", "0", "4095", "\"1h\""],
+                &[
+                    (
+                        "4096",
+                        "4096s does not fit its 12 bits (RFC 4724 §3); expected 0 to 4095 whole seconds",
+                    ),
+                    (
+                        "\"1500ms\"",
+                        "1.5s does not fit its 12 bits (RFC 4724 §3); expected 0 to 4095 whole seconds",
+                    ),
+                    ("-1", TIME),
+                    ("\"yes\"", TIME),
+                ],
+            ),
+            (
                 "next-hop",
                 &["\"standard\"", "\"self\"", "\"unchanged\""],
                 &[("\"own\"", "expected \"standard\", \"self\" or \"unchanged\", found the text \"own\"")],

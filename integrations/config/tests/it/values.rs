@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 use peerage_config::{LogLevel, render};
 use peerage_core::{
     policy::{Match, Policy, PrefixMatch, RouteSource, Rule, Set, Verdict},
-    speaker::{Desired, Limits, Neighbor, NeighborKey, NextHopMode, PeerAs, SocketOptions, Timers},
+    speaker::{
+        Desired, GracefulRestart, Limits, Neighbor, NeighborKey, NextHopMode, PeerAs, SocketOptions, Timers,
+    },
     wire::{
         Asn, Community, Family, LargeCommunity, Origin, RouterId,
         attr::{AsPath, PathAttributes, Segment, SegmentKind},
@@ -46,6 +48,7 @@ password = "secret"
 timers = { hold = "1m", keepalive = 20, connect-retry = 11, idle-hold = "12s", open = 13, send-hold = 600 }
 families = ["ipv4-unicast"]
 extended-next-hop = true
+graceful-restart = "2m"
 next-hop = "self"
 default-originate = ["ipv4-unicast"]
 prefix-limit = 14
@@ -182,6 +185,7 @@ fn expected_desired() -> Desired {
     };
     first.families = BTreeSet::from([Family::IPV4_UNICAST]);
     first.extended_next_hop = true;
+    first.graceful_restart = Some(GracefulRestart { restart_time: seconds(120) });
     first.next_hop = NextHopMode::OwnAddress;
     first.default_originate = first.families.clone();
     first.prefix_limit = Some(14);
@@ -216,7 +220,7 @@ fn all_of_them() {
     let notices: Vec<String> = config.notices.iter().map(ToString::to_string).collect();
     assert_eq!(
         notices,
-        ["t.toml:71:1: notice: policy.in.rule[1]: what this rule changes has no effect, for it rejects"]
+        ["t.toml:72:1: notice: policy.in.rule[1]: what this rule changes has no effect, for it rejects"]
     );
 }
 

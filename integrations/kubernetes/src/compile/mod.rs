@@ -18,7 +18,7 @@ use std::{
 
 use peerage_core::{
     policy::Policy,
-    speaker::{Desired, Neighbor, NeighborKey, PeerAs, SocketOptions, Timers},
+    speaker::{Desired, GracefulRestart, Neighbor, NeighborKey, PeerAs, SocketOptions, Timers},
     wire::{Asn, RouterId, attr::PathAttributes},
 };
 
@@ -307,6 +307,8 @@ fn compile_neighbor(local_asn: u32, spec: &NeighborSpec, routes: Routes<'_>) -> 
     neighbor.socket =
         SocketOptions { ttl: (spec.peer_asn != local_asn).then_some(ttl), ..SocketOptions::default() };
     neighbor.families = spec.families().into_iter().collect();
+    neighbor.graceful_restart =
+        spec.graceful_restart().map(|restart_time| GracefulRestart { restart_time: seconds(restart_time) });
     // With a key that is not known it is not spoken with: without it would be worse.
     neighbor.shutdown = spec.auth_secret_ref.is_some();
     neighbor.import = Some(Policy::reject());

@@ -60,6 +60,11 @@ fn each_field_of_a_neighbour_arrives() {
     let with = |line: &str| neighbor(&policy("# more", line)).1;
     assert_eq!(with("peerPort: 1790").port, 1790);
     assert_eq!(with("connectRetryTimeSeconds: 7").timers.connect_retry, Duration::from_secs(7));
+    let restart = |text| with(text).graceful_restart.map(|it| it.restart_time.as_secs());
+    assert_eq!(neighbor(POLICY).1.graceful_restart, None);
+    assert_eq!(restart("gracefulRestart: {enabled: false, restartTimeSeconds: 60}"), None);
+    assert_eq!(restart("gracefulRestart: {enabled: true}"), Some(120));
+    assert_eq!(restart("gracefulRestart: {enabled: true, restartTimeSeconds: 60}"), Some(60));
     let timers = with("holdTimeSeconds: 9\n      keepAliveTimeSeconds: 3").timers;
     assert_eq!((timers.hold, timers.keepalive), (Duration::from_secs(9), Duration::from_secs(3)));
     assert_eq!(

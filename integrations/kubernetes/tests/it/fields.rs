@@ -211,7 +211,7 @@ fn graceful_restart_time() {
     for right in ["1", "4095"] {
         assert_eq!(
             with(&format!("gracefulRestart: {{enabled: true, restartTimeSeconds: {right}}}")),
-            [format!("{AT}24: notice: {PEER}.gracefulRestart: checked, and not yet acted on")]
+            [""; 0]
         );
     }
 }
