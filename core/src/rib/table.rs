@@ -199,6 +199,19 @@ struct Node {
 
 const SHARDS: usize = 64;
 
+/// The shard of a hash's 256 parts. The last has twice as much as the first, so that they do not all
+/// double at the same size: half of what they held would be empty then.
+const SHARD_OF: [u8; 256] = {
+    let mut shards = [0; 256];
+    let mut part: u32 = 0;
+    while part < 256 {
+        // Shard i begins at ((64 + i)² − 64²) / 48.
+        shards[part as usize] = ((64 * 64 + 48 * part).isqrt() - 64) as u8;
+        part += 1;
+    }
+    shards
+};
+
 /// An id with its prefix's hash, so that growing the index does not read the prefixes.
 #[derive(Clone, Copy, Debug)]
 struct Indexed {
@@ -225,7 +238,8 @@ impl Place {
         let top = len.saturating_sub(depth);
         let sibling = 1 << depth | (address.leading(len).low() & ((1 << depth) - 1));
         let hash = hasher.hash_one((address.leading(top), top));
-        Self { shard: (hash >> 40) as usize % SHARDS, hash: hash as u32 ^ u32::from(sibling) << 28 }
+        let shard = SHARD_OF.get((hash >> 40) as usize % SHARD_OF.len()).copied().unwrap_or(0);
+        Self { shard: shard.into(), hash: hash as u32 ^ u32::from(sibling) << 28 }
     }
 }
 

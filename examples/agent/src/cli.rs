@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
+use peerage_kubernetes::{Ipam, Options, Terminating};
 
 /// Where to look first, after every help text of the whole command.
 const EXAMPLES: &str = "\
@@ -320,9 +321,29 @@ pub(crate) struct AgentArgs {
     /// How long the directory has to be still before it is read
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_time)]
     pub(crate) debounce: std::time::Duration,
+    #[command(flatten)]
+    pub(crate) compile: CompileArgs,
     /// How log lines are written, which go to standard error
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) output: Format,
+}
+
+/// How Kubernetes objects become what a node does.
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    /// Where PodCIDRs come from: auto, kubernetes, cluster-pool, multi-pool, none
+    #[arg(long, value_name = "MODE", default_value_t)]
+    ipam: Ipam,
+    /// Whether endpoints that terminate and still serve are backends: withdraw (no), keep (yes)
+    #[arg(long, value_name = "HOW", default_value_t)]
+    terminating: Terminating,
+}
+
+impl CompileArgs {
+    /// The same, for the compiler.
+    pub(crate) const fn options(&self) -> Options {
+        Options { ipam: self.ipam, terminating: self.terminating }
+    }
 }
 
 /// `peerage monitor`
@@ -486,6 +507,8 @@ pub(crate) struct PlanArgs {
     /// Kind cluster file that says which nodes there are, beside Node manifests
     #[arg(long, value_name = "FILE")]
     pub(crate) cluster: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) compile: CompileArgs,
     /// How to write it
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) output: Format,

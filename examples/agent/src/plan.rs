@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use peerage_kubernetes::{Snapshot, plan};
+use peerage_kubernetes::{Snapshot, plan_with};
 
 use crate::cli::{Format, PlanArgs};
 
@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &PlanArgs) -> Result<ExitCode> {
         faults.extend(found);
         snapshot.apply(nodes);
     }
-    let mut plan = plan(&snapshot);
+    let mut plan = plan_with(&snapshot, arguments.compile.options());
     plan.faults.splice(0..0, faults);
     match arguments.output {
         Format::Text => crate::print(&plan.to_string())?,

@@ -230,6 +230,61 @@ fn sessions_and_routes_follow_the_directory() {
     }
 }
 
+/// A Service with one address, whose traffic stays on its node, and its endpoint there.
+fn service(conditions: &str) -> (String, String) {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, labels: {expose: bgp}}\nspec: {type: LoadBalancer, \
+                   externalTrafficPolicy: Local}\nstatus: {loadBalancer: {ingress: [{ip: 198.51.100.1}]}}\n";
+    let slice = format!(
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: web-1, labels: \
+         {{kubernetes.io/service-name: web}}}}\naddressType: IPv4\nendpoints: [{{nodeName: worker, conditions: \
+         {{{conditions}}}}}]\n"
+    );
+    (service.to_owned(), slice)
+}
+
+#[test]
+fn services_come_with_their_attributes_and_go_with_their_endpoints() {
+    for runtime in ["tokio", "smol"] {
+        let place = Place::new();
+        let mut tor = router(place.folder.path(), 11, place.port);
+        let rack0 = policy("rack0", 11, place.port).replace(
+            "exportPodCIDR: true\n",
+            "exportPodCIDR: true\n    serviceSelector: {matchLabels: {expose: bgp}}\n",
+        ) + "      advertisedPathAttributes:\n      - selectorType: CiliumLoadBalancerIPPool\n        communities: \
+             {standard: ['65010:100'], large: ['65010:1:1']}\n        localPreference: 200\n";
+        let pool = "apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {name: blue}\nspec: {blocks: \
+                    [{cidr: 198.51.100.0/24}]}\n";
+        for (name, text) in [("node.yaml", node(PODS, "")), ("rack0.yaml", rack0), ("pool.yaml", pool.into())]
+        {
+            place.write(name, &text);
+        }
+        let mut agent = place.agent(runtime);
+        tor.has(&[PODS]);
+        let (web, ready) = service("ready: true");
+        place.replace("web.yaml", &web);
+        place.replace("slice.yaml", &ready);
+        agent.hears(&["originate 198.51.100.1/32; cost: none"]);
+        tor.has(&[PODS, "198.51.100.1/32"]);
+        let route = tor.ask(&["show", "route", "198.51.100.1/32"]);
+        assert!(route.stdout.contains("communities 65010:100 65010:1:1"), "{route}");
+        assert!(route.stdout.contains("localpref 200"), "{route}");
+        assert!(!tor.ask(&["show", "route", PODS]).stdout.contains("communities"));
+
+        let (_, ending) = service("ready: false, serving: true, terminating: true");
+        place.replace("slice.yaml", &ending);
+        agent.hears(&["withdraw 198.51.100.1/32; cost: none"]);
+        tor.has(&[PODS]);
+        place.replace("slice.yaml", &ready);
+        tor.has(&[PODS, "198.51.100.1/32"]);
+        fs::remove_file(place.at("slice.yaml")).unwrap();
+        tor.has(&[PODS]);
+        assert_eq!(agent.json(&["show", "faults"])["faults"], Value::Array(Vec::new()));
+        assert_eq!(tor.sessions(), (1.into(), 0.into()));
+        agent.stop();
+        tor.stop();
+    }
+}
+
 #[test]
 fn a_file_that_is_not_good_changes_nothing_and_is_said_once() {
     for runtime in ["smol", "tokio"] {

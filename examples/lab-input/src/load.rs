@@ -364,7 +364,7 @@ fn merge(node: &KindNode, guess: Option<IpAddr>, manifest: Option<&Object>) -> O
     let pod_cidrs: Vec<String> = pod_cidrs.iter().map(IpNet::to_string).collect();
     let address = |address: IpAddr| NodeAddress { kind: "InternalIP".into(), address: address.to_string() };
     Object {
-        metadata: Metadata { name: node.name.clone(), labels: Some(labels), annotations },
+        metadata: Metadata { name: node.name.clone(), namespace: None, labels: Some(labels), annotations },
         spec: Some(NodeSpec { pod_cidr: pod_cidrs.first().cloned(), pod_cidrs: Some(pod_cidrs) }),
         status: Some(NodeStatus { addresses: Some(addresses.into_iter().map(address).collect()) }),
     }

@@ -5,7 +5,8 @@
 //!               faults: file, line, field         faults of this node
 //! ```
 //!
-//! A front end is a pure function from stored objects to [`Desired`](peerage_core::speaker::Desired)
+//! The snapshot has Nodes, Services, EndpointSlices, Cilium's policies, pools and CiliumNodes, and the
+//! ConfigMap `cilium-config`. A front end is a pure function from stored objects to [`Desired`](peerage_core::speaker::Desired)
 //! values keyed by instance name. Today there is one, for Cilium's [`CiliumBGPPeeringPolicy`]
 //! (`cilium.io/v2alpha1`), whose instances are named after their AS. Objects are accepted as Cilium
 //! accepts them: what is unknown or has no effect yet is said in a notice, never ignored in silence;
@@ -44,26 +45,45 @@
 // A fault is read by people, one at a time.
 #![allow(clippy::result_large_err)]
 
+mod cilium_node;
 mod compile;
+mod config_map;
+mod endpoint_slice;
 mod fault;
 mod format;
 mod manifest;
 mod node;
+mod objects;
+mod options;
+mod origin;
+mod path_attributes;
 mod peering_policy;
 mod plan;
+mod pool;
 mod schema;
 mod selector;
+mod service;
+mod snapshot;
 mod store;
 pub mod yaml;
 
-pub use compile::{Compiled, compile};
+pub use cilium_node::{AllocatedPool, CiliumNode, CiliumNodeIpam, CiliumNodePools, CiliumNodeSpec};
+pub use compile::{Advertised, Compiled, Reason, compile, compile_with};
+pub use config_map::{CiliumConfig, ConfigMap};
+pub use endpoint_slice::{Endpoint, EndpointConditions, EndpointSlice};
 pub use fault::{Fault, Severity};
-pub use manifest::{Origin, Snapshot, Stored};
 pub use node::{Node, NodeAddress, NodeSpec, NodeStatus};
+pub use options::{Ipam, Options, Terminating};
+pub use origin::{Origin, Stored};
+pub use path_attributes::{AdvertisedPathAttributes, Communities};
 pub use peering_policy::{
-    AdvertisedPathAttributes, CiliumBGPPeeringPolicy, Communities, FamilyName, GracefulRestart, NeighborSpec,
-    PeeringPolicySpec, VirtualRouter,
+    CiliumBGPPeeringPolicy, FamilyName, GracefulRestart, NeighborSpec, PeeringPolicySpec, VirtualRouter,
 };
-pub use plan::{NodePlan, PeerPlan, Plan, plan};
+pub use plan::{NodePlan, PeerPlan, Plan, RoutePlan, plan, plan_with};
+pub use pool::{CiliumLoadBalancerIPPool, CiliumPodIPPool, LoadBalancerIPPoolSpec, PoolBlock};
 pub use selector::{LabelSelector, Metadata, Requirement};
+pub use service::{
+    AddressType, LoadBalancerIngress, LoadBalancerStatus, Service, ServiceSpec, ServiceStatus,
+};
+pub use snapshot::Snapshot;
 pub use store::{Look, Store};

@@ -1,136 +1,20 @@
-//! Objects from files, or from code, checked one by one: what [`compile`](crate::compile()) starts from.
+//! Objects from files: documents, lists, directories.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    CiliumBGPPeeringPolicy, Fault, Node, Severity,
-    node::NODE,
-    peering_policy::PEERING_POLICY,
-    schema::{self, Problem, Shape},
+    Fault, Origin, Severity, Snapshot,
+    objects::name_of,
     yaml::{self, Document},
 };
 
-/// What an object without a name is called.
-const NO_NAME: &str = "(no name)";
-const POLICY_KIND: &str = "CiliumBGPPeeringPolicy";
-const POLICY_VERSION: &str = "cilium.io/v2alpha1";
-
-/// Kinds that will matter and do not yet.
-const LATER: [(&str, &str); 16] = [
-    ("v1", "Service"),
-    ("v1", "Secret"),
-    ("v1", "ConfigMap"),
-    ("v1", "Namespace"),
-    ("discovery.k8s.io/", "EndpointSlice"),
-    ("cilium.io/", "CiliumNode"),
-    ("cilium.io/", "CiliumLoadBalancerIPPool"),
-    ("cilium.io/", "CiliumPodIPPool"),
-    ("cilium.io/", "CiliumBGPClusterConfig"),
-    ("cilium.io/", "CiliumBGPPeerConfig"),
-    ("cilium.io/", "CiliumBGPAdvertisement"),
-    ("cilium.io/", "CiliumBGPNodeConfig"),
-    ("cilium.io/", "CiliumBGPNodeConfigOverride"),
-    ("metallb.io/", "BGPPeer"),
-    ("metallb.io/", "BGPAdvertisement"),
-    ("metallb.io/", "IPAddressPool"),
-];
-
-/// Where an object comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Origin {
-    file: String,
-    document: Option<Arc<Document>>,
-    path: String,
-}
-
-impl Origin {
-    /// From code, or from anything else without lines; the name stands where a file's name would.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self { file: name.into(), document: None, path: String::new() }
-    }
-
-    /// The value at a path of a document; an empty path is the whole of it.
-    pub fn document(document: Arc<Document>, path: impl Into<String>) -> Self {
-        Self { file: document.file.clone(), document: Some(document), path: path.into() }
-    }
-
-    /// The file as the user named it.
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// Line and column of one of the object's fields, or of the nearest thing above it.
-    pub fn position(&self, field: &str) -> Option<(usize, usize)> {
-        let document = self.document.as_deref()?;
-        let path = match (self.path.as_str(), field) {
-            (path, "") => path.to_owned(),
-            ("", field) => field.to_owned(),
-            (path, field) => format!("{path}.{field}"),
-        };
-        document.position(&path)
-    }
-
-    /// A finding about one of the object's fields.
-    pub fn fault(&self, severity: Severity, object: &str, field: &str, message: impl Into<String>) -> Fault {
-        let position = self.position(field);
-        Fault {
-            severity,
-            file: self.file.clone(),
-            line: position.map(|(line, _)| line),
-            column: position.map(|(_, column)| column),
-            object: Some(object.to_owned()),
-            field: Some(field).filter(|field| !field.is_empty()).map(str::to_owned),
-            message: message.into(),
-        }
-    }
-
-    fn faults(&self, object: &str, problems: Vec<Problem>) -> impl Iterator<Item = Fault> {
-        problems
-            .into_iter()
-            .map(move |problem| self.fault(problem.severity, object, &problem.path, problem.message))
-    }
-}
-
-/// An object that may be used, and where it comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stored<T> {
-    /// The object.
-    pub object: T,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-/// Every object there is, and what is wrong with those that are not used.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
-    policies: BTreeMap<String, Stored<CiliumBGPPeeringPolicy>>,
-    nodes: BTreeMap<String, Stored<Node>>,
-    node_order: Vec<String>,
-    faults: Vec<Fault>,
-    passed_over: BTreeMap<(String, String), PassedOver>,
-}
-
-/// Objects of one kind that nothing is done with.
-#[derive(Clone, Debug, PartialEq)]
-struct PassedOver {
-    first: Origin,
-    names: Vec<String>,
-}
-
 impl Snapshot {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Reads files and directories. Of a directory it reads `*.yaml`, `*.yml` and `*.json` in order of
     /// their names, and none of the directories in it.
     pub fn load<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
@@ -141,7 +25,7 @@ impl Snapshot {
                 match manifests_in(path) {
                     Ok(files) if files.is_empty() => {
                         let message = "there is no *.yaml, *.yml or *.json file in this directory";
-                        snapshot.faults.push(Fault::error(path.display().to_string(), message));
+                        snapshot.say(Fault::error(path.display().to_string(), message));
                     }
                     Ok(files) => files.iter().for_each(|file| snapshot.read_file(file, true)),
                     Err(error) => snapshot.unreadable(path, &error),
@@ -158,188 +42,6 @@ impl Snapshot {
         _ = self.read_text(file, text, false);
     }
 
-    /// Adds a policy, unless it is wrong, or there is one of that name already.
-    pub fn add_policy(&mut self, policy: CiliumBGPPeeringPolicy, origin: Origin) -> bool {
-        match serde_json::to_value(&policy) {
-            Ok(value) => self.add_object(&value, origin, POLICY_KIND),
-            Err(error) => self.unwritable(&origin, error),
-        }
-    }
-
-    /// Adds a node, unless it is wrong, or there is one of that name already.
-    pub fn add_node(&mut self, node: Node, origin: Origin) -> bool {
-        match serde_json::to_value(&node) {
-            Ok(value) => self.add_object(&value, origin, "Node"),
-            Err(error) => self.unwritable(&origin, error),
-        }
-    }
-
-    /// Adds everything in `other`; objects of the same kind and name are replaced, as are the faults
-    /// about them.
-    pub fn apply(&mut self, other: Self) {
-        self.forget_faults(&other);
-        self.policies.extend(other.policies);
-        for name in other.node_order {
-            if !self.nodes.contains_key(&name) {
-                self.node_order.push(name);
-            }
-        }
-        self.nodes.extend(other.nodes);
-        self.faults.extend(other.faults);
-        self.pass_over(other.passed_over);
-    }
-
-    /// Takes away the objects of the kinds and names in `other`. What was there is returned, as
-    /// `CiliumBGPPeeringPolicy/rack0`.
-    pub fn remove(&mut self, other: &Self) -> Vec<String> {
-        self.forget_faults(other);
-        let mut removed = Vec::new();
-        for name in other.policies.keys() {
-            if self.policies.remove(name).is_some() {
-                removed.push(object_name(POLICY_KIND, name));
-            }
-        }
-        for name in other.nodes.keys() {
-            if self.nodes.remove(name).is_some() {
-                self.node_order.retain(|other| other != name);
-                removed.push(object_name("Node", name));
-            }
-        }
-        removed
-    }
-
-    /// Policies that may be used, in order of their names.
-    pub fn policies(&self) -> impl Iterator<Item = &Stored<CiliumBGPPeeringPolicy>> {
-        self.policies.values()
-    }
-
-    /// The policy of that name, if it may be used.
-    pub fn policy(&self, name: &str) -> Option<&Stored<CiliumBGPPeeringPolicy>> {
-        self.policies.get(name)
-    }
-
-    /// Nodes in the order they were added.
-    pub fn nodes(&self) -> impl Iterator<Item = &Stored<Node>> {
-        self.node_order.iter().filter_map(|name| self.nodes.get(name))
-    }
-
-    /// The node of that name.
-    pub fn node(&self, name: &str) -> Option<&Stored<Node>> {
-        self.nodes.get(name)
-    }
-
-    /// Everything that is to be said about files and objects, whichever node it concerns.
-    pub fn faults(&self) -> Vec<Fault> {
-        let mut faults = self.faults.clone();
-        for ((version, kind), passed_over) in &self.passed_over {
-            let how_many = match passed_over.names.len() {
-                1 => "1 object is".to_owned(),
-                more => format!("{more} objects are"),
-            };
-            let known = LATER
-                .iter()
-                .any(|(group, other)| kind == other && (version == group || version.starts_with(group)));
-            let why = if known { "not yet acted on" } else { "of a kind nobody knows here, and passed over" };
-            let (told, untold) = passed_over.names.split_at(passed_over.names.len().min(8));
-            let more = if untold.is_empty() { String::new() } else { format!(" and {} more", untold.len()) };
-            let message = format!("{how_many} {why}: {}{more}", told.join(", "));
-            faults.push(passed_over.first.fault(
-                Severity::Notice,
-                &format!("{kind} ({version})"),
-                "",
-                message,
-            ));
-        }
-        faults
-    }
-
-    /// Whether no object is in it that may be used.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.policies.is_empty() && self.nodes.is_empty()
-    }
-
-    /// The objects that may be used, as `CiliumBGPPeeringPolicy/rack0`.
-    pub(crate) fn objects(&self) -> Vec<String> {
-        let policies = self.policies.keys().map(|name| object_name(POLICY_KIND, name));
-        policies.chain(self.node_order.iter().map(|name| object_name("Node", name))).collect()
-    }
-
-    /// Has something said about it.
-    pub(crate) fn say(&mut self, fault: Fault) {
-        self.faults.push(fault);
-    }
-
-    /// Everything said about single objects; what is said of kinds stays.
-    pub(crate) fn take_faults(&mut self) -> Vec<Fault> {
-        std::mem::take(&mut self.faults)
-    }
-
-    /// Takes from `old` the objects that `faults` say are faulty now. Where a fault is about something
-    /// without a name, it may be any that is missing.
-    pub(crate) fn fill_from(&mut self, old: &Self, faults: &[Fault]) -> Vec<String> {
-        let errors = || faults.iter().filter(|fault| fault.severity == Severity::Error);
-        let any = errors().any(|fault| fault.object.as_ref().is_none_or(|name| name.ends_with(NO_NAME)));
-        let faulty: BTreeSet<&str> = errors().filter_map(|fault| fault.object.as_deref()).collect();
-        let wanted = |name: &String| any || faulty.contains(name.as_str());
-        let mut kept = Vec::new();
-        for (name, stored) in &old.policies {
-            let object = object_name(POLICY_KIND, name);
-            if !self.policies.contains_key(name) && wanted(&object) {
-                self.policies.insert(name.clone(), stored.clone());
-                kept.push(object);
-            }
-        }
-        for stored in old.nodes() {
-            let name = &stored.object.metadata.name;
-            let object = object_name("Node", name);
-            if !self.nodes.contains_key(name) && wanted(&object) {
-                self.nodes.insert(name.clone(), stored.clone());
-                self.node_order.push(name.clone());
-                kept.push(object);
-            }
-        }
-        kept
-    }
-
-    /// Adds everything in `other`, which has been checked. Of objects that are here already these stay,
-    /// and that is a fault.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.faults.extend(other.faults.iter().cloned());
-        for (name, stored) in &other.policies {
-            match self.policies.get(name) {
-                Some(known) => {
-                    let fault = duplicate(&stored.origin, &object_name(POLICY_KIND, name), &known.origin);
-                    self.faults.push(fault);
-                }
-                None => _ = self.policies.insert(name.clone(), stored.clone()),
-            }
-        }
-        for stored in other.nodes() {
-            let name = &stored.object.metadata.name;
-            match self.nodes.get(name) {
-                Some(known) => {
-                    let fault = duplicate(&stored.origin, &object_name("Node", name), &known.origin);
-                    self.faults.push(fault);
-                }
-                None => {
-                    self.nodes.insert(name.clone(), stored.clone());
-                    self.node_order.push(name.clone());
-                }
-            }
-        }
-        self.pass_over(other.passed_over.clone());
-    }
-
-    /// Adds objects that nothing is done with.
-    fn pass_over(&mut self, more: BTreeMap<(String, String), PassedOver>) {
-        for (kind, passed_over) in more {
-            match self.passed_over.get_mut(&kind) {
-                Some(known) => known.names.extend(passed_over.names),
-                None => _ = self.passed_over.insert(kind, passed_over),
-            }
-        }
-    }
-
     fn read_file(&mut self, path: &Path, of_directory: bool) {
         match fs::read(path) {
             Ok(octets) => match String::from_utf8(octets) {
@@ -347,7 +49,7 @@ impl Snapshot {
                 Err(error) => {
                     let at = error.utf8_error().valid_up_to();
                     let message = format!("not UTF-8 from octet {at} on: expected a text file");
-                    self.faults.push(Fault::error(path.display().to_string(), message));
+                    self.say(Fault::error(path.display().to_string(), message));
                 }
             },
             Err(error) => self.unreadable(path, &error),
@@ -362,12 +64,7 @@ impl Snapshot {
             io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
             _ => format!("cannot be read: {error}"),
         };
-        self.faults.push(Fault::error(path.display().to_string(), message));
-    }
-
-    fn unwritable(&mut self, origin: &Origin, error: serde_json::Error) -> bool {
-        self.faults.push(Fault::error(origin.file(), error.to_string()));
-        false
+        self.say(Fault::error(path.display().to_string(), message));
     }
 
     /// Reads a text, where not everything has to be an object if it is `of_directory`. Whether all of it is
@@ -375,7 +72,7 @@ impl Snapshot {
     pub(crate) fn read_text(&mut self, file: &str, text: &str, of_directory: bool) -> bool {
         let (documents, faults) = yaml::parse(file, text);
         let whole = faults.iter().all(|fault| fault.severity != Severity::Error);
-        self.faults.extend(faults);
+        faults.into_iter().for_each(|fault| self.say(fault));
         for document in documents {
             let document = Arc::new(document);
             self.add(&document.value, &document, "", None, of_directory);
@@ -399,7 +96,7 @@ impl Snapshot {
             (Some(version), Some(kind), _) | (None, None, Some((version, kind))) => (version, kind),
             (None, None, None) if of_directory => {
                 let message = "not a Kubernetes object (neither apiVersion nor kind), passed over";
-                self.faults.push(document.fault(Severity::Notice, path, message));
+                self.say(document.fault(Severity::Notice, path, message));
                 return;
             }
             (version, kind, _) => {
@@ -409,20 +106,13 @@ impl Snapshot {
                     _ => "`kind`",
                 };
                 let message = format!("expected a Kubernetes object, found nothing under {missing}");
-                self.faults.push(document.fault(Severity::Error, path, message));
+                self.say(document.fault(Severity::Error, path, message));
                 return;
             }
         };
-        match (version, kind, value.get("items")) {
-            (POLICY_VERSION, POLICY_KIND, _) | ("v1", "Node", _) => {
-                self.add_object(value, origin, kind);
-            }
-            (_, POLICY_KIND, _) => {
-                let name = object_name(kind, name_of(value));
-                let message = format!("expected {POLICY_VERSION}, found {version}");
-                self.faults.push(origin.fault(Severity::Error, &name, "apiVersion", message));
-            }
-            (_, _, Some(Value::Array(items))) if kind.ends_with("List") => {
+        let Err(origin) = self.add_value(value, version, kind, origin) else { return };
+        match value.get("items") {
+            Some(Value::Array(items)) if kind.ends_with("List") => {
                 let of = kind.strip_suffix("List").filter(|of| !of.is_empty()).map(|of| (version, of));
                 for (index, item) in items.iter().enumerate() {
                     let dot = if path.is_empty() { "" } else { "." };
@@ -430,96 +120,10 @@ impl Snapshot {
                 }
             }
             _ => {
-                let entry = self.passed_over.entry((version.to_owned(), kind.to_owned()));
-                let known = entry.or_insert_with(|| PassedOver { first: origin, names: Vec::new() });
-                known.names.push(name_of(value).to_owned());
+                self.pass_over_one(version, kind, name_of(value), origin);
             }
         }
     }
-
-    /// Adds an object of a kind that is acted on, if nothing is wrong with it.
-    fn add_object(&mut self, value: &Value, origin: Origin, kind: &str) -> bool {
-        let name = object_name(kind, name_of(value));
-        let earlier = match kind {
-            POLICY_KIND => self.policies.get(name_of(value)).map(|stored| &stored.origin),
-            _ => self.nodes.get(name_of(value)).map(|stored| &stored.origin),
-        };
-        if let Some(earlier) = earlier {
-            self.faults.push(duplicate(&origin, &name, earlier));
-            return false;
-        }
-        let read = match kind {
-            POLICY_KIND => read::<CiliumBGPPeeringPolicy>(value, &PEERING_POLICY).map(|(policy, notices)| {
-                let problems = [notices, policy.check()].concat();
-                let stored = Stored { object: policy, origin: origin.clone() };
-                if schema::usable(&problems) {
-                    self.policies.insert(stored.object.metadata.name.clone(), stored);
-                }
-                problems
-            }),
-            _ => read::<Node>(value, &NODE).map(|(node, notices)| {
-                let problems = [notices, node.check()].concat();
-                let stored = Stored { object: node, origin: origin.clone() };
-                if schema::usable(&problems) {
-                    let name = stored.object.metadata.name.clone();
-                    self.node_order.push(name.clone());
-                    self.nodes.insert(name, stored);
-                }
-                problems
-            }),
-        };
-        let (Ok(problems) | Err(problems)) = read;
-        let added = schema::usable(&problems);
-        let mut faults: Vec<_> = origin.faults(&name, problems).collect();
-        faults.sort_by_key(|fault| (fault.line, fault.column));
-        self.faults.extend(faults);
-        added
-    }
-
-    /// Faults about objects that `other` has, or has faults about.
-    fn forget_faults(&mut self, other: &Self) {
-        let policies = other.policies.keys().map(|name| object_name(POLICY_KIND, name));
-        let nodes = other.nodes.keys().map(|name| object_name("Node", name));
-        let faulty = other.faults.iter().filter_map(|fault| fault.object.clone());
-        let named: BTreeSet<_> = policies.chain(nodes).chain(faulty).collect();
-        self.faults.retain(|fault| fault.object.as_ref().is_none_or(|object| !named.contains(object)));
-    }
-}
-
-/// Reads an object: the object and what is to be noticed about it, or everything that is wrong.
-fn read<T: DeserializeOwned>(value: &Value, shape: &Shape) -> Result<(T, Vec<Problem>), Vec<Problem>> {
-    let mut problems = Vec::new();
-    schema::check(value, shape, "", &mut problems);
-    if !schema::usable(&problems) {
-        return Err(problems);
-    }
-    match serde_path_to_error::deserialize(value) {
-        Ok(object) => Ok((object, problems)),
-        Err(error) => {
-            problems.push(Problem::error(error.path().to_string(), error.inner().to_string()));
-            Err(problems)
-        }
-    }
-}
-
-/// An object that is there already.
-fn duplicate(at: &Origin, object: &str, earlier: &Origin) -> Fault {
-    let place = match earlier.position("") {
-        Some((line, _)) => format!("{}:{line}", earlier.file()),
-        None => earlier.file().to_owned(),
-    };
-    let message = format!("there is one of that name already, at {place}, which is used");
-    at.fault(Severity::Error, object, "metadata.name", message)
-}
-
-fn object_name(kind: &str, name: &str) -> String {
-    format!("{kind}/{name}")
-}
-
-/// The name of an object, or of something that has its name elsewhere.
-fn name_of(value: &Value) -> &str {
-    let metadata = value.get("metadata").and_then(|metadata| metadata.get("name"));
-    metadata.or_else(|| value.get("name")).and_then(Value::as_str).unwrap_or(NO_NAME)
 }
 
 fn manifests_in(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     format,
+    objects::Resource,
     schema::{Field, Object, Problem, Shape},
     selector::{METADATA, Metadata},
 };
@@ -57,7 +58,7 @@ pub struct NodeAddress {
     pub address: String,
 }
 
-pub(crate) static NODE: Shape = Shape::Object(&Object {
+static NODE: Shape = Shape::Object(&Object {
     open: true,
     fields: &[
         Field::required("metadata", Shape::Object(&METADATA)),
@@ -95,6 +96,23 @@ static ADDRESS: Object = Object {
     ],
 };
 
+impl Resource for Node {
+    const KIND: &'static str = "Node";
+    const VERSIONS: &'static [&'static str] = &["v1"];
+
+    fn shape() -> &'static Shape {
+        &NODE
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        self.problems()
+    }
+}
+
 /// What every annotation about an instance begins with.
 const ANNOTATION: &str = "cilium.io/bgp-virtual-router";
 
@@ -120,7 +138,7 @@ impl Node {
         let address = NodeAddress { kind: "InternalIP".into(), address: address.to_string() };
         let pod_cidrs: Vec<_> = pod_cidrs.into_iter().map(|prefix| prefix.to_string()).collect();
         Self {
-            metadata: Metadata { name: name.to_owned(), labels: Some(labels), annotations: None },
+            metadata: Metadata { name: name.to_owned(), labels: Some(labels), ..Metadata::default() },
             spec: Some(NodeSpec { pod_cidr: pod_cidrs.first().cloned(), pod_cidrs: Some(pod_cidrs) }),
             status: Some(NodeStatus { addresses: Some(vec![address]) }),
         }
@@ -159,7 +177,7 @@ impl Node {
     }
 
     /// What the schema cannot say.
-    pub(crate) fn check(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Some(NodeSpec { pod_cidr: Some(one), pod_cidrs: Some(all) }) = &self.spec
             && let Some(first) = all.first().filter(|first| !one.is_empty() && *first != one)

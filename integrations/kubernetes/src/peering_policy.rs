@@ -3,13 +3,16 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use peerage_core::wire::{Community, Family, LargeCommunity};
+use peerage_core::wire::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     format,
+    objects::Resource,
+    path_attributes::{AdvertisedPathAttributes, PATH_ATTRIBUTES},
     schema::{Field, Object, Problem, Shape},
     selector::{LABEL_SELECTOR, LabelSelector, METADATA, Metadata},
+    service::AddressType,
 };
 
 /// Which nodes speak BGP with whom, and what they announce.
@@ -114,39 +117,7 @@ pub struct FamilyName {
     pub safi: String,
 }
 
-/// `advertisedPathAttributes[]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AdvertisedPathAttributes {
-    /// Which kind of route.
-    pub selector_type: String,
-    /// Which of these.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<LabelSelector>,
-    /// Communities to add.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub communities: Option<Communities>,
-    /// LOCAL_PREF, towards iBGP peers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local_preference: Option<u32>,
-}
-
-/// `communities`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Communities {
-    /// `65010:100` or a number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standard: Option<Vec<String>>,
-    /// By name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub well_known: Option<Vec<String>>,
-    /// `65010:1:100`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub large: Option<Vec<String>>,
-}
-
-pub(crate) static PEERING_POLICY: Shape = Shape::Object(&Object {
+static PEERING_POLICY: Shape = Shape::Object(&Object {
     open: true,
     fields: &[
         Field::required("metadata", Shape::Object(&METADATA)),
@@ -234,27 +205,22 @@ static FAMILY: Object = Object {
     ],
 };
 
-static PATH_ATTRIBUTES: Object = Object {
-    open: false,
-    fields: &[
-        Field::required(
-            "selectorType",
-            Shape::Choice(&["PodCIDR", "CiliumLoadBalancerIPPool", "CiliumPodIPPool"]),
-        ),
-        Field::optional("selector", Shape::Object(&LABEL_SELECTOR)),
-        Field::optional("communities", Shape::Object(&COMMUNITIES)),
-        Field::optional("localPreference", Shape::Integer { min: 0, max: 4_294_967_295 }),
-    ],
-};
+impl Resource for CiliumBGPPeeringPolicy {
+    const KIND: &'static str = "CiliumBGPPeeringPolicy";
+    const VERSIONS: &'static [&'static str] = &["cilium.io/v2alpha1"];
 
-static COMMUNITIES: Object = Object {
-    open: false,
-    fields: &[
-        Field::optional("standard", Shape::List { items: &Shape::Text(&format::COMMUNITY), least: 0 }),
-        Field::optional("wellKnown", Shape::List { items: &Shape::Choice(&format::WELL_KNOWN), least: 0 }),
-        Field::optional("large", Shape::List { items: &Shape::Text(&format::LARGE_COMMUNITY), least: 0 }),
-    ],
-};
+    fn shape() -> &'static Shape {
+        &PEERING_POLICY
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        self.problems()
+    }
+}
 
 const NOT_YET: &str = "checked, and not yet acted on";
 
@@ -270,7 +236,7 @@ impl CiliumBGPPeeringPolicy {
     }
 
     /// What the schema cannot say.
-    pub(crate) fn check(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.spec.is_none() {
             let message = "without a spec this policy is for every node, and does nothing there";
@@ -296,6 +262,14 @@ impl CiliumBGPPeeringPolicy {
 }
 
 impl VirtualRouter {
+    /// Which addresses of the chosen Services are announced: LoadBalancerIP where nothing is said.
+    pub fn service_advertisements(&self) -> Vec<AddressType> {
+        match &self.service_advertisements {
+            None => vec![AddressType::LoadBalancerIP],
+            Some(names) => names.iter().filter_map(|name| name.parse().ok()).collect(),
+        }
+    }
+
     fn check(&self, path: &str, problems: &mut Vec<Problem>) {
         if self.local_asn == 0 {
             problems.push(Problem::error(format!("{path}.localASN"), "AS 0 is reserved (RFC 7607)"));
@@ -304,13 +278,17 @@ impl VirtualRouter {
             [("podIPPoolSelector", &self.pod_ip_pool_selector), ("serviceSelector", &self.service_selector)]
         {
             if let Some(selector) = selector {
-                let path = format!("{path}.{name}");
-                selector.check(&path, problems);
-                problems.push(Problem::notice(path, NOT_YET));
+                selector.check(&format!("{path}.{name}"), problems);
             }
         }
-        if self.service_advertisements.is_some() {
-            problems.push(Problem::notice(format!("{path}.serviceAdvertisements"), NOT_YET));
+        if let Some(advertisements) = &self.service_advertisements {
+            let message = match (&self.service_selector, &advertisements[..]) {
+                (None, _) => Some("no effect without serviceSelector: no Service is chosen"),
+                (Some(_), []) => Some("an empty list: no address of the chosen Services is announced"),
+                _ => None,
+            };
+            let path = format!("{path}.serviceAdvertisements");
+            problems.extend(message.map(|message| Problem::notice(path, message)));
         }
         let mut seen = BTreeMap::new();
         for (index, neighbor) in self.neighbors.iter().enumerate() {
@@ -401,10 +379,7 @@ impl NeighborSpec {
         }
         for (index, attributes) in self.advertised_path_attributes.iter().flatten().enumerate() {
             let path = format!("{path}.advertisedPathAttributes[{index}]");
-            if let Some(selector) = &attributes.selector {
-                selector.check(&format!("{path}.selector"), problems);
-            }
-            problems.push(Problem::notice(path, NOT_YET));
+            attributes.check(self.peer_asn == local_asn, &path, problems);
         }
     }
 
@@ -475,26 +450,5 @@ impl FamilyName {
             _ => return None,
         };
         Some(Family::new(afi, safi))
-    }
-}
-
-impl Communities {
-    /// Standard and well-known communities, each once, in order of their values.
-    pub fn standard(&self) -> Vec<Community> {
-        let numbers = self.standard.iter().flatten().filter_map(|text| format::community(text));
-        let names = self.well_known.iter().flatten().filter_map(|name| format::well_known(name));
-        let mut communities: Vec<_> = numbers.chain(names).collect();
-        communities.sort_unstable();
-        communities.dedup();
-        communities
-    }
-
-    /// Large communities, each once, in order of their values.
-    pub fn large(&self) -> Vec<LargeCommunity> {
-        let texts = self.large.iter().flatten();
-        let mut communities: Vec<_> = texts.filter_map(|text| format::large_community(text)).collect();
-        communities.sort_unstable();
-        communities.dedup();
-        communities
     }
 }

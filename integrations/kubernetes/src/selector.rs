@@ -14,6 +14,9 @@ use crate::{
 pub struct Metadata {
     /// Its name.
     pub name: String,
+    /// Its namespace, where its kind has one: `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Its labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
@@ -22,10 +25,28 @@ pub struct Metadata {
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
+impl Metadata {
+    /// The namespace of an object that names none.
+    pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+
+    /// Its namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or(Self::DEFAULT_NAMESPACE)
+    }
+
+    /// Its labels, and what else selectors may name.
+    pub(crate) fn labels_and(&self, more: [(&str, &str); 2]) -> BTreeMap<String, String> {
+        let mut labels = self.labels.clone().unwrap_or_default();
+        labels.extend(more.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        labels
+    }
+}
+
 pub(crate) static METADATA: Object = Object {
     open: true,
     fields: &[
         Field::required("name", Shape::Text(&format::NAME)),
+        Field::optional("namespace", Shape::Text(&format::NAME)),
         Field::optional("labels", Shape::Map { keys: &format::LABEL_KEY, values: &format::LABEL_VALUE }),
         Field::optional("annotations", Shape::Map { keys: &format::ANY, values: &format::ANY }),
     ],

@@ -30,7 +30,7 @@ use anyhow::Result;
 use faults::Faults;
 use peerage_config::LogLevel;
 use peerage_core::speaker::{Change, Desired, Plan};
-use peerage_kubernetes::{Compiled, Fault, Severity, compile};
+use peerage_kubernetes::{Compiled, Fault, Options, Severity, compile_with};
 use peerage_sockets::SocketSetup;
 use source::{Found, Source};
 
@@ -58,6 +58,8 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) struct Agent {
     /// The node's name.
     node: String,
+    /// How objects are compiled.
+    options: Options,
     log: Arc<Log>,
     instances: Instances,
     /// What belongs to each instance that runs.
@@ -94,6 +96,7 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
     let boot = arguments.state_dir.as_deref().map(Boot::look).transpose()?;
     let agent = Arc::new(Agent {
         node: arguments.node.clone(),
+        options: arguments.compile.options(),
         log: Arc::clone(&log),
         instances: Instances::new(Runtime::start(arguments.runtime)?),
         parts: Mutex::default(),
@@ -137,7 +140,8 @@ impl Agent {
 
     /// Becomes what the objects say; whether all of it could be done.
     fn become_what(&self, found: &mut Found) -> bool {
-        let Compiled { policy, instances, local_ports, held, faults } = compile(&found.snapshot, &self.node);
+        let Compiled { policy, instances, local_ports, held, faults, .. } =
+            compile_with(&found.snapshot, &self.node, self.options);
         let mut all = found.snapshot.faults();
         all.extend(found.notes.iter().cloned());
         if policy.is_none() && faults.is_empty() {

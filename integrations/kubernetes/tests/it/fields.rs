@@ -270,10 +270,19 @@ fn families() {
 fn path_attributes() {
     let said = |inner: &str| with(&format!("advertisedPathAttributes: [{{{inner}}}]"));
     let field = format!("{PEER}.advertisedPathAttributes[0]");
-    let notice = format!("{AT}34: notice: {field}: checked, and not yet acted on");
     for kind in ["PodCIDR", "CiliumLoadBalancerIPPool", "CiliumPodIPPool"] {
-        assert_eq!(said(&format!("selectorType: {kind}")), std::slice::from_ref(&notice));
+        assert_eq!(said(&format!("selectorType: {kind}, localPreference: 200")), [""; 0]);
+        assert_eq!(
+            said(&format!("selectorType: {kind}, communities: {{standard: []}}")),
+            [format!("{AT}34: notice: {field}: no effect: neither communities nor localPreference")]
+        );
     }
+    let external = policy("peerASN: 65010", "peerASN: 65000")
+        .replace("# more", "advertisedPathAttributes: [{selectorType: PodCIDR, localPreference: 200}]");
+    assert_eq!(
+        faults(&[&external]),
+        [format!("{AT}75: notice: {field}.localPreference: no effect on a peer in another AS")]
+    );
     assert_eq!(
         said("selectorType: Service"),
         [format!(
@@ -306,7 +315,7 @@ fn path_attributes() {
                wellKnown: [internet, planned-shut, accept-own, route-filter-translated-v4, route-filter-v4, \
                route-filter-translated-v6, route-filter-v6, llgr-stale, no-llgr, blackhole, no-export, \
                no-advertise, no-export-subconfed, no-peer]}";
-    assert_eq!(said(all), [notice]);
+    assert_eq!(said(all), [""; 0]);
     let unknown = said("selectorType: PodCIDR, communities: {wellKnown: [graceful-shutdown]}");
     assert_eq!(unknown.len(), 1);
     assert!(unknown[0].contains("wellKnown[0]: expected internet, planned-shut, "), "{unknown:?}");
@@ -345,23 +354,31 @@ fn communities_have_their_values() {
 }
 
 #[test]
-fn what_is_not_yet_acted_on_is_said() {
+fn what_has_no_effect_is_said() {
     let router = "CiliumBGPPeeringPolicy/rack0: spec.virtualRouters[0]";
     let with_router =
         |line: &str| faults(&[&policy("exportPodCIDR: true", &format!("exportPodCIDR: true\n    {line}"))]);
-    for (line, field) in [
-        ("serviceSelector: {}", "serviceSelector"),
-        ("podIPPoolSelector: {matchLabels: {a: b}}", "podIPPoolSelector"),
-        ("serviceAdvertisements: [LoadBalancerIP, ClusterIP, ExternalIP]", "serviceAdvertisements"),
+    for line in [
+        "serviceSelector: {}",
+        "podIPPoolSelector: {matchLabels: {a: b}}",
+        "serviceSelector: {}\n    serviceAdvertisements: [LoadBalancerIP, ClusterIP, ExternalIP]",
     ] {
-        assert_eq!(
-            with_router(line),
-            [format!(
-                "a.yaml:12:{}: notice: {router}.{field}: checked, and not yet acted on",
-                field.len() + 7
-            )]
-        );
+        assert_eq!(with_router(line), [""; 0], "{line}");
     }
+    assert_eq!(
+        with_router("serviceAdvertisements: [ClusterIP]"),
+        [format!(
+            "a.yaml:12:28: notice: {router}.serviceAdvertisements: no effect without serviceSelector: no \
+             Service is chosen"
+        )]
+    );
+    assert_eq!(
+        with_router("serviceSelector: {}\n    serviceAdvertisements: []"),
+        [format!(
+            "a.yaml:13:28: notice: {router}.serviceAdvertisements: an empty list: no address of the chosen \
+             Services is announced"
+        )]
+    );
     assert_eq!(
         with_router("serviceAdvertisements: [NodePort]"),
         [format!(

@@ -1,13 +1,17 @@
 //! What a reader of manifests gets: from text to faults with their places, and to what nodes should do.
 
 mod article;
+mod attributes;
 mod compile;
 mod fields;
 mod manifest;
 mod plan;
+mod pods;
 mod properties;
 mod selector;
+mod services;
 mod store;
+mod wire;
 
 use peerage_core::speaker::{Desired, Neighbor, NeighborKey};
 use peerage_kubernetes::{Compiled, Severity, Snapshot, compile};

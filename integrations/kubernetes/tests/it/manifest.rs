@@ -136,8 +136,8 @@ kind: Deployment
 metadata: {name: a}
 ---
 apiVersion: v1
-kind: Service
-metadata: {name: web}
+kind: Secret
+metadata: {name: key}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -155,22 +155,34 @@ apiVersion: cilium.io/v2
 kind: CiliumBGPPeeringPolicy
 metadata: {name: d}
 ---
-apiVersion: discovery.k8s.io/v1
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: web}
+---
+apiVersion: discovery.k8s.io/v1beta1
 kind: EndpointSlice
+metadata: {name: web-1}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kube-root-ca.crt}
 ";
     assert_eq!(
         faults(&[objects]),
         [
             "a.yaml:21:13: CiliumBGPPeeringPolicy/d: apiVersion: expected cilium.io/v2alpha1, found \
              cilium.io/v2",
+            "a.yaml:29:13: EndpointSlice/default/web-1: apiVersion: expected discovery.k8s.io/v1, found \
+             discovery.k8s.io/v1beta1",
             "a.yaml:1:1: notice: Deployment (apps/v1): 2 objects are of a kind nobody knows here, and passed \
              over: a, b",
             "a.yaml:17:1: notice: CiliumBGPClusterConfig (cilium.io/v2): 1 object is not yet acted on: c",
-            "a.yaml:25:1: notice: EndpointSlice (discovery.k8s.io/v1): 1 object is not yet acted on: (no \
-             name)",
             "a.yaml:13:1: notice: Cluster (kind.x-k8s.io/v1alpha4): 1 object is of a kind nobody knows here, \
              and passed over: demo",
-            "a.yaml:5:1: notice: Service (v1): 1 object is not yet acted on: web",
+            "a.yaml:25:1: notice: Service (serving.knative.dev/v1): 1 object is of a kind nobody knows here, \
+             and passed over: web",
+            "a.yaml:33:1: notice: ConfigMap (v1): 1 object is not yet acted on: kube-root-ca.crt",
+            "a.yaml:5:1: notice: Secret (v1): 1 object is not yet acted on: key",
         ]
     );
 }
@@ -213,6 +225,49 @@ fn nodes_are_checked_too() {
         assert!(said[0].ends_with(rest), "{said:?} {message}");
     }
     assert_eq!(names(&snapshot(&[&nodes("rack: r0", "rack: 0")])).1, ["n1"]);
+}
+
+#[test]
+fn objects_of_every_kind_come_and_go() {
+    const OBJECTS: [&str; 6] = [
+        "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}}",
+        "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web-1, labels: \
+         {kubernetes.io/service-name: web}}, addressType: IPv4}",
+        "{apiVersion: cilium.io/v2alpha1, kind: CiliumLoadBalancerIPPool, metadata: {name: blue}}",
+        "{apiVersion: cilium.io/v2, kind: CiliumPodIPPool, metadata: {name: green}}",
+        "{apiVersion: cilium.io/v2, kind: CiliumNode, metadata: {name: n0}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: cilium-config, namespace: kube-system}}",
+    ];
+    let names = [
+        "Service/shop/web",
+        "EndpointSlice/default/web-1",
+        "CiliumLoadBalancerIPPool/blue",
+        "CiliumPodIPPool/green",
+        "CiliumNode/n0",
+        "ConfigMap/kube-system/cilium-config",
+    ];
+    let all = snapshot(&OBJECTS);
+    assert_eq!(all.faults(), []);
+    assert!(all.service("shop", "web").is_some() && all.service("default", "web").is_none());
+    for (object, name) in OBJECTS.into_iter().zip(names) {
+        let one = snapshot(&[object]);
+        let mut running = all.clone();
+        assert_eq!(running.remove(&one), [name]);
+        assert_eq!(running.remove(&one), [""; 0]);
+        running.apply(one);
+        assert_eq!(running.remove(&all).len(), 6, "{name}");
+        let twice = faults(&[object, object]);
+        assert_eq!(twice.len(), 1);
+        assert!(twice[0].contains(&format!("{name}: metadata.name: there is one of that name")), "{twice:?}");
+        // The same name in another namespace is another object.
+        if name.matches('/').count() == 2 {
+            let other = object
+                .replace("metadata: {", "metadata: {namespace: other, ")
+                .replace(", namespace: shop", "");
+            let other = other.replace(", namespace: kube-system", "");
+            assert_eq!(faults(&[object, &other]), [""; 0], "{name}");
+        }
+    }
 }
 
 #[test]

@@ -51,6 +51,13 @@ fn json_for_programs() {
                         "keepaliveSeconds": 30,
                         "families": ["ipv4-unicast", "ipv6-unicast"],
                         "announcements": ["10.1.0.0/24"],
+                        "routes": [{
+                            "prefix": "10.1.0.0/24",
+                            "reasons": ["PodCIDR"],
+                            "communities": [],
+                            "largeCommunities": [],
+                            "localPreference": null,
+                        }],
                     }],
                     "announcements": ["10.1.0.0/24"],
                     "faults": [],

@@ -39,6 +39,43 @@ spec:
         localPreference: 200
 "#;
 
+/// What else a cluster has.
+const OBJECTS: &str = r#"apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop, labels: {b: c}}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  clusterIPs: [10.96.0.1]
+  externalIPs: [192.0.2.1]
+status: {loadBalancer: {ingress: [{ip: 10.4.0.1}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{conditions: {ready: true, serving: true, terminating: false}, nodeName: n0}]
+---
+apiVersion: cilium.io/v2
+kind: CiliumLoadBalancerIPPool
+metadata: {name: blue, labels: {a: b}}
+spec: {disabled: false, blocks: [{cidr: 10.4.0.0/24}, {start: 10.5.0.1, stop: 10.5.0.200}, {start: 10.6.0.1}]}
+---
+apiVersion: cilium.io/v2alpha1
+kind: CiliumPodIPPool
+metadata: {name: green, labels: {a: b}}
+---
+apiVersion: cilium.io/v2
+kind: CiliumNode
+metadata: {name: n0}
+spec: {ipam: {podCIDRs: [10.7.0.0/24], pools: {allocated: [{pool: green, cidrs: [10.9.0.0/27]}]}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cilium-config, namespace: kube-system}
+data: {ipam: multi-pool}
+"#;
+
 fn check(text: &str) -> Result<(), TestCaseError> {
     let mut snapshot = Snapshot::new();
     snapshot.read("f", text);
@@ -67,13 +104,18 @@ fn check(text: &str) -> Result<(), TestCaseError> {
 #[test]
 fn the_full_manifest_has_nothing_wrong() {
     let mut snapshot = Snapshot::new();
-    snapshot.read("f", &format!("{FULL}---\n{NODES}"));
+    snapshot.read("f", &format!("{FULL}---\n{NODES}---\n{OBJECTS}"));
     assert!(
         snapshot.faults().iter().all(|fault| fault.severity == Severity::Notice),
         "{:?}",
         snapshot.faults()
     );
     assert_eq!(plan(&snapshot).nodes.iter().map(|node| node.peers.len()).sum::<usize>(), 2);
+    let announced = &plan(&snapshot).nodes[0].announcements;
+    assert_eq!(
+        announced.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.9.0.0/27", "10.96.0.1/32", "192.0.2.1/32"]
+    );
 }
 
 /// No field is lost between the table, the types and the text.
@@ -101,7 +143,7 @@ proptest! {
     fn no_mutation_panics(
         cuts in proptest::collection::vec((any::<prop::sample::Index>(), 0..6_usize, "[-\\[\\]{}:,'\"|>&*!#%@ \\n\\t0-9a-z~/.]{0,3}"), 1..6),
     ) {
-        let mut text: Vec<char> = format!("{FULL}---\n{POLICY}---\n{NODES}").chars().collect();
+        let mut text: Vec<char> = format!("{FULL}---\n{POLICY}---\n{NODES}---\n{OBJECTS}").chars().collect();
         for (at, length, new) in cuts {
             let at = at.index(text.len());
             let end = (at + length).min(text.len());
@@ -114,7 +156,7 @@ proptest! {
     fn no_line_out_of_place_panics(
         lines in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..4),
     ) {
-        let text = format!("{FULL}---\n{NODES}");
+        let text = format!("{FULL}---\n{NODES}---\n{OBJECTS}");
         let mut text: Vec<&str> = text.lines().collect();
         for (from, to) in lines {
             let line = text.remove(from.index(text.len()));

@@ -130,9 +130,11 @@ fn what_is_refused() {
             "{selector}"
         );
     }
-    // Selectors of what is not yet acted on are held to the same.
-    let text = policy("exportPodCIDR: true", "serviceSelector: {matchExpressions: [{key: a, operator: In}]}");
-    assert_eq!(faults(&[&text]).len(), 2);
+    // The other selectors are held to the same.
+    for field in ["serviceSelector", "podIPPoolSelector"] {
+        let wrong = format!("{field}: {{matchExpressions: [{{key: a, operator: In}}]}}");
+        assert_eq!(faults(&[&policy("exportPodCIDR: true", &wrong)]).len(), 1);
+    }
 }
 
 /// The definition, written down once more and differently: the set of objects that each requirement

@@ -138,6 +138,33 @@ fn a_faulty_object_stays_as_it_was_and_the_others_follow() {
     assert_eq!(used(&store), ["P rack0 1", "N n0 [10.1.0.0/24]"]);
 }
 
+/// A Service that is wrong does not withdraw what it asked for when it was right.
+#[test]
+fn a_faulty_service_stays_as_it_was() {
+    let file = |policy: &str, address: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{type: LoadBalancer, externalTrafficPolicy: \
+             {policy}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {{name: db}}\nspec: {{externalIPs: [{address}]}}\n"
+        )
+    };
+    let mut store = Store::new("dir");
+    let (good, bad) = (file("Cluster", "192.0.2.1"), file("Nowhere", "192.0.2.2"));
+    look(&mut store, &Folder::from([("a.yaml", Ok(good.as_str()))]));
+    assert!(look(&mut store, &Folder::from([("a.yaml", Ok(bad.as_str()))])));
+    let snapshot = store.snapshot();
+    let spec = |name| snapshot.service("default", name).unwrap().object.spec.clone().unwrap();
+    assert_eq!(spec("web").external_traffic_policy.as_deref(), Some("Cluster"));
+    assert_eq!(spec("db").external_ips.unwrap(), ["192.0.2.2"]);
+    assert_eq!(
+        said(&store),
+        [
+            "a.yaml:4:51: Service/default/web: spec.externalTrafficPolicy: expected Cluster or Local, found the \
+             text \"Nowhere\"",
+            "a.yaml: notice: Service/default/web stays in use as last good",
+        ]
+    );
+}
+
 #[test]
 fn a_new_file_gives_what_is_good_of_it() {
     let bad = policy("rack1").replace("localASN: 65010", "localASN: x");

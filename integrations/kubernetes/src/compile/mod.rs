@@ -6,19 +6,29 @@
 //! it: an object that is not used is not there for the other rules either, and an annotation that is
 //! wrong costs its own instance, not the whole node.
 
+mod advertised;
+mod attributes;
+mod pods;
+mod services;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use peerage_core::{
-    policy::{Match, Policy, RouteSource, Rule, Verdict},
+    policy::Policy,
     speaker::{Desired, GracefulRestart, Neighbor, NeighborKey, PeerAs, SocketOptions, Timers},
     wire::{Asn, RouterId, attr::PathAttributes},
 };
 
+pub use advertised::{Advertised, Reason};
+use attributes::Routes;
+use pods::{PodPrefixes, Use, pool_labels};
+use services::Services;
+
 use crate::{
-    CiliumBGPPeeringPolicy, Fault, Node, Severity, Snapshot, Stored,
+    CiliumBGPPeeringPolicy, Fault, Node, Options, Severity, Snapshot, Stored,
     node::InstanceAnnotations,
     peering_policy::{NeighborSpec, VirtualRouter},
 };
@@ -31,6 +41,8 @@ pub struct Compiled {
     /// What each instance should do, by its name: the AS as text. An instance that is not here should
     /// not be there.
     pub instances: BTreeMap<String, Desired>,
+    /// Why each of them announces what it announces.
+    pub advertised: BTreeMap<String, Advertised>,
     /// The TCP port on which an instance listens, on every address of the node. One that is not here
     /// does not listen.
     pub local_ports: BTreeMap<String, u16>,
@@ -46,6 +58,11 @@ pub struct Compiled {
 /// The node's name becomes the host name in the OPEN; a caller who wants another one changes it in the
 /// result.
 pub fn compile(snapshot: &Snapshot, node: &str) -> Compiled {
+    compile_with(snapshot, node, Options::default())
+}
+
+/// [`compile`], in another way than the usual one.
+pub fn compile_with(snapshot: &Snapshot, node: &str, options: Options) -> Compiled {
     let mut compiled = Compiled::default();
     let Some(stored) = snapshot.node(node) else {
         let message = format!(
@@ -62,7 +79,14 @@ pub fn compile(snapshot: &Snapshot, node: &str) -> Compiled {
         .collect();
     match chosen[..] {
         [] => {}
-        [policy] => NodeCompiler { node: stored, policy, compiled: &mut compiled }.instances(),
+        [policy] => {
+            let pods = PodPrefixes::new(snapshot, &stored.object, options.ipam);
+            // Without a policy that asks for Services nobody looks at them.
+            let asks = policy.object.virtual_routers().iter().any(|router| router.service_selector.is_some());
+            let services = asks.then(|| Services::new(snapshot, node, options.terminating));
+            NodeCompiler { snapshot, node: stored, policy, pods, services, compiled: &mut compiled }
+                .instances();
+        }
         [_, second, ..] => compiled.faults.push(conflict(node, &chosen, second)),
     }
     compiled
@@ -93,6 +117,9 @@ fn conflict(
 
 /// One policy on one node.
 struct NodeCompiler<'a> {
+    snapshot: &'a Snapshot,
+    pods: PodPrefixes,
+    services: Option<Services<'a>>,
     node: &'a Stored<Node>,
     policy: &'a Stored<CiliumBGPPeeringPolicy>,
     compiled: &'a mut Compiled,
@@ -115,13 +142,15 @@ impl NodeCompiler<'_> {
             );
             self.say(Severity::Notice, &field, message);
         }
-        for router in routers {
+        for (index, router) in routers.iter().enumerate() {
             let name = router.local_asn.to_string();
             let Some(router_id) = self.router_id(router, &annotations) else {
                 self.compiled.held.insert(name);
                 continue;
             };
-            let desired = self.instance(router, router_id);
+            let advertised = self.advertised(router, &format!("spec.virtualRouters[{index}]"));
+            self.find_pools(router, &format!("spec.virtualRouters[{index}]"));
+            let desired = self.instance(router, router_id, &advertised);
             // What the schema lets through and a speaker does not is a fault here already.
             if let Err(refused) = desired.check() {
                 let message = format!("BGP instance {name} cannot run: {refused}");
@@ -133,6 +162,7 @@ impl NodeCompiler<'_> {
             if let Some(port) = annotation.and_then(|said| said.local_port).filter(|port| *port != 0) {
                 self.compiled.local_ports.insert(name.clone(), port);
             }
+            self.compiled.advertised.insert(name.clone(), advertised);
             self.compiled.instances.insert(name, desired);
         }
     }
@@ -159,20 +189,28 @@ impl NodeCompiler<'_> {
         router_id
     }
 
-    fn instance(&mut self, router: &VirtualRouter, router_id: RouterId) -> Desired {
+    fn instance(&self, router: &VirtualRouter, router_id: RouterId, advertised: &Advertised) -> Desired {
         let mut desired = Desired::new(Asn(router.local_asn), router_id);
         // The FQDN capability has room for 64 octets; a node's name may be longer, and is ASCII.
         desired.hostname = Some(self.node.object.metadata.name.chars().take(64).collect());
+        let routes = Routes { snapshot: self.snapshot, node: &self.node.object, pods: &self.pods };
         for neighbor in &router.neighbors {
             if let Some(address) = neighbor.address() {
-                desired
-                    .neighbors
-                    .insert(NeighborKey::Address(address), compile_neighbor(router.local_asn, neighbor));
+                let compiled = compile_neighbor(router.local_asn, neighbor, routes);
+                desired.neighbors.insert(NeighborKey::Address(address), compiled);
             }
         }
+        // ORIGIN IGP and an empty path are the defaults; the rest is for each neighbour's export policy.
+        desired.originate = advertised.keys().map(|prefix| (*prefix, PathAttributes::default())).collect();
+        desired
+    }
+
+    /// What a virtual router, which is at a path of the policy, announces here, and why.
+    fn advertised(&mut self, router: &VirtualRouter, path: &str) -> Advertised {
+        let mut advertised = Advertised::new();
         if router.export_pod_cidr == Some(true) {
-            let prefixes = self.node.object.pod_cidrs();
-            if prefixes.is_empty() {
+            self.explain(&self.pods.export.clone(), &format!("{path}.exportPodCIDR"));
+            if self.pods.export == Use::Acts && self.pods.cidrs.is_empty() {
                 let message = format!(
                     "CiliumBGPPeeringPolicy/{} announces the PodCIDRs of this node from AS {}, and it has \
                      none: nothing is announced",
@@ -180,11 +218,72 @@ impl NodeCompiler<'_> {
                 );
                 self.say(Severity::Notice, "spec.podCIDRs", message);
             }
-            // ORIGIN IGP and an empty path are the defaults.
-            desired.originate =
-                prefixes.into_iter().map(|prefix| (prefix, PathAttributes::default())).collect();
+            for prefix in &self.pods.cidrs {
+                advertised.entry(*prefix).or_default().insert(Reason::PodCidr);
+            }
         }
-        desired
+        if let Some(selector) = &router.pod_ip_pool_selector {
+            self.explain(&self.pods.select.clone(), &format!("{path}.podIPPoolSelector"));
+            for pool in self.snapshot.pod_pools.values().map(|stored| &stored.object) {
+                if selector.matches(&pool_labels(pool)) {
+                    let name = &pool.metadata.name;
+                    for prefix in self.pods.of_pool(name) {
+                        advertised.entry(prefix).or_default().insert(Reason::PodIpPool(name.clone()));
+                    }
+                }
+            }
+        }
+        if let (Some(selector), Some(services)) = (&router.service_selector, &self.services) {
+            services.advertise(selector, &router.service_advertisements(), &mut advertised);
+        }
+        advertised
+    }
+
+    /// Says which attributes are for pools that are not there.
+    fn find_pools(&mut self, router: &VirtualRouter, path: &str) {
+        let routes = Routes { snapshot: self.snapshot, node: &self.node.object, pods: &self.pods };
+        let mut faults = Vec::new();
+        for (at, neighbor) in router.neighbors.iter().enumerate() {
+            for (index, attributes) in neighbor.advertised_path_attributes.iter().flatten().enumerate() {
+                if routes.lacks_pool(attributes) {
+                    let field = format!("{path}.neighbors[{at}].advertisedPathAttributes[{index}]");
+                    let message = format!(
+                        "no effect: no {} that is in use is chosen, so no route gets these attributes",
+                        attributes.selector_type
+                    );
+                    faults.push(self.of_policy(Severity::Notice, &field, message));
+                }
+            }
+        }
+        self.compiled.faults.extend(faults);
+    }
+
+    /// Something about the policy.
+    fn of_policy(&self, severity: Severity, field: &str, message: String) -> Fault {
+        let object = format!("CiliumBGPPeeringPolicy/{}", self.policy.object.metadata.name);
+        self.policy.origin.fault(severity, &object, field, message)
+    }
+
+    /// Says why a field of the policy does not do what it says.
+    fn explain(&mut self, how: &Use, field: &str) {
+        let (severity, message) = match how {
+            Use::Acts => return,
+            Use::NoCiliumNode => {
+                let node = &self.node.object.metadata.name;
+                let message = format!(
+                    "there is no such CiliumNode that can be used, and the IPAM mode has PodCIDRs nowhere \
+                     else: none are announced for it by {field} of CiliumBGPPeeringPolicy/{} (kubectl get \
+                     ciliumnode {node} -o yaml)",
+                    self.policy.object.metadata.name
+                );
+                let object = Some(format!("CiliumNode/{node}"));
+                self.compiled.faults.push(Fault { object, ..Fault::error("", message) });
+                return;
+            }
+            Use::NoEffect(why) => (Severity::Notice, format!("no effect: {why}")),
+            Use::Unknown(why) => (Severity::Error, format!("nothing is announced: {why}")),
+        };
+        self.compiled.faults.push(self.of_policy(severity, field, message));
     }
 
     /// Something about the node.
@@ -194,7 +293,7 @@ impl NodeCompiler<'_> {
     }
 }
 
-fn compile_neighbor(local_asn: u32, spec: &NeighborSpec) -> Neighbor {
+fn compile_neighbor(local_asn: u32, spec: &NeighborSpec, routes: Routes<'_>) -> Neighbor {
     let seconds = |seconds: u16| Duration::from_secs(seconds.into());
     let mut neighbor = Neighbor::new(PeerAs::Number(Asn(spec.peer_asn)));
     neighbor.port = spec.port();
@@ -213,16 +312,6 @@ fn compile_neighbor(local_asn: u32, spec: &NeighborSpec) -> Neighbor {
     // With a key that is not known it is not spoken with: without it would be worse.
     neighbor.shutdown = spec.auth_secret_ref.is_some();
     neighbor.import = Some(Policy::reject());
-    neighbor.export = Some(own_routes());
+    neighbor.export = Some(attributes::export(spec, spec.peer_asn == local_asn, routes));
     neighbor
-}
-
-/// Only what is originated here goes out, so that nothing learned ever does.
-fn own_routes() -> Policy {
-    let own = Rule {
-        matches: vec![Match::Source(BTreeSet::from([RouteSource::Local]))],
-        verdict: Some(Verdict::Accept),
-        ..Rule::default()
-    };
-    Policy { rules: vec![own], otherwise: Verdict::Reject }
 }
