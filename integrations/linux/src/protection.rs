@@ -13,7 +13,10 @@ use peerage_core::speaker::{ConnectTarget, NeighborKey, SocketOptions};
 use peerage_sockets::{Accepted, Dial, Direct, SocketSetup};
 use socket2::Socket;
 
-use crate::sockopt;
+use crate::{
+    listener::{Listener, asks_for},
+    sockopt,
+};
 
 /// TCP MD5 (RFC 2385), GTSM (RFC 5082) and TTLs, as neighbours ask for them.
 ///
@@ -23,7 +26,13 @@ use crate::sockopt;
 /// [`Speaker::protect_accepted`](peerage_core::Speaker::protect_accepted).
 ///
 /// Whoever asks for a key or a least TTL is never spoken with without it: a connection on which it cannot be
-/// set is not opened, or closed. What cannot be set on a listening socket keeps only that neighbour out.
+/// set is not opened, or closed. What cannot be set on a listening socket keeps only that neighbour out. A
+/// connection counts only if it was made under a key: one that was waiting to be accepted when its neighbour
+/// got its first key is closed, whatever is set by then. One made under a key that another has replaced since
+/// goes on with that, as sessions do.
+///
+/// Where a VRF has the listening socket, the kernel keeps a connection's key where it cannot be found: such
+/// connections are refused, and only this end can connect.
 ///
 /// A socket that listens is everybody's. It has a key for each address and range; a neighbour's on an
 /// interface from when its address is known. It checks the TTL only as far as all neighbours of its family
@@ -44,14 +53,6 @@ struct State {
     listeners: BTreeMap<u64, Listener>,
     /// What was said of whom: once is enough.
     told: BTreeMap<String, String>,
-}
-
-/// A socket that listens.
-#[derive(Default)]
-struct Listener {
-    is_ipv4: bool,
-    /// The keys that it has.
-    keys: BTreeMap<IpNet, Vec<u8>>,
 }
 
 impl Protection {
@@ -108,26 +109,13 @@ impl Protection {
             if let Err(error) = set {
                 faults.push((address.to_string(), error));
             }
-            let listener = state.listeners.entry(cookie).or_default();
-            listener.is_ipv4 = is_ipv4;
-            let known = &mut listener.keys;
-            let gone: Vec<IpNet> =
-                known.keys().filter(|peers| !wanted.contains_key(peers)).copied().collect();
-            for peers in gone {
-                match sockopt::set_md5_key(socket, peers, &[]) {
-                    Ok(()) => drop(known.remove(&peers)),
-                    Err(error) => faults.push((peers.to_string(), explain_md5(error))),
-                }
-            }
-            for (peers, key) in wanted {
-                if known.get(&peers) == Some(&key) {
-                    continue;
-                }
-                match sockopt::set_md5_key(socket, peers, &key) {
-                    Ok(()) => drop(known.insert(peers, key)),
-                    Err(error) => faults.push((peers.to_string(), explain_md5(error))),
-                }
-            }
+            // Nobody else can have that address: whoever had it is closed.
+            let is_dead = |it: &Listener| it.address == address && address.port() != 0;
+            state.listeners.retain(|other, it| *other == cookie || !is_dead(it));
+            let listener = state.listeners.entry(cookie).or_insert_with(|| Listener::new(address));
+            listener.address = address;
+            let failed = listener.set_keys(socket, wanted);
+            faults.extend(failed.into_iter().map(|(peers, error)| (peers.to_string(), explain_md5(error))));
         }
         for (who, error) in faults {
             self.say(&who, &error);
@@ -171,11 +159,16 @@ impl SocketSetup for Protection {
     fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
         // Nobody's connection will be refused.
         let Some(options) = self.options(accepted) else { return Ok(()) };
-        if let Some(key) = &options.md5_key
-            && !self.lock().is_on_listeners(accepted.remote.ip(), key)
-        {
-            // What has arrived by now need not be signed.
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "accepted without its TCP MD5 key"));
+        if let Some(key) = &options.md5_key {
+            let remote = accepted.remote.ip();
+            // What has arrived by now need not be signed, or by somebody else.
+            let is_signed = asks_for(self.lock().listeners.values(), accepted.local, remote, key)
+                && sockopt::renew_md5_key(socket, remote, key)
+                    .map_err(|error| self.failed(accepted.remote, explain_md5(error)))?;
+            if !is_signed {
+                let error = "accepted without its TCP MD5 key";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, error));
+            }
         }
         protect(socket, accepted.remote, &options, Before::Listener)
             .map_err(|error| self.failed(accepted.remote, error))
@@ -310,15 +303,6 @@ impl State {
         keys
     }
 
-    /// Whether whoever connects from an address has to have that key, wherever it connects to.
-    fn is_on_listeners(&self, remote: IpAddr, key: &[u8]) -> bool {
-        self.listeners.values().filter(|listener| listener.is_ipv4 == remote.is_ipv4()).all(|listener| {
-            // The kernel takes the longest prefix, too.
-            let of = listener.keys.iter().filter(|(peers, _)| peers.contains(&remote));
-            of.max_by_key(|(peers, _)| peers.prefix_len()).is_some_and(|(_, known)| known == key)
-        })
-    }
-
     fn least_ttl(&self, is_ipv4: bool) -> LeastTtl {
         let of_family = |key: &NeighborKey| match key {
             NeighborKey::Address(address) => address.is_ipv4() == is_ipv4,
@@ -334,6 +318,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
     use super::*;
 
     fn key(text: &str) -> NeighborKey {
@@ -399,6 +387,12 @@ mod tests {
         assert!(who == "net1" && error.to_string().contains("fe80::1"), "{error}");
     }
 
+    /// Waits until there is a connection to be accepted.
+    fn waits(listener: &std::net::TcpListener) {
+        let mut wanted = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut wanted, PollTimeout::from(10_000_u16)).unwrap(), 1);
+    }
+
     #[test]
     fn what_was_accepted_without_its_key_is_refused() {
         let protection = Protection::new(|_, _| {});
@@ -409,18 +403,59 @@ mod tests {
         let options = SocketOptions { md5_key: Some(b"key".to_vec()), ..SocketOptions::default() };
         protection.set_neighbors([(key("127.0.0.0/8"), options)]);
         let remote = client.local_addr().unwrap();
+        waits(&listener);
         let (stream, _) = listener.accept().unwrap();
         let stream = Socket::from(stream);
         let accepted = Accepted { remote, local: address, interface: None };
-        let error = protection.configure(&stream, &accepted).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let refused = |stream: &Socket, accepted: &Accepted| {
+            let error = protection.configure(stream, accepted).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        };
+        refused(&stream, &accepted);
         // From here on the kernel lets nobody in without it.
         protection.relisten(&Socket::from(listener.try_clone().unwrap()), address);
         let late = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let refused =
+        let dropped =
             late.connect_timeout(&address.into(), std::time::Duration::from_millis(200)).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
-        protection.configure(&stream, &accepted).unwrap();
+        assert_eq!(dropped.kind(), io::ErrorKind::TimedOut);
+        // That changes nothing about what was there before.
+        refused(&stream, &accepted);
+        // Whoever has the key comes in, and the connection still has it.
+        let signed = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let net = IpNet::from(address.ip());
+        sockopt::set_md5_key(&signed, net, b"key").unwrap();
+        signed.connect(&address.into()).unwrap();
+        waits(&listener);
+        let (stream, remote) = listener.accept().unwrap();
+        let stream = Socket::from(stream);
+        let accepted = Accepted { remote, local: address, interface: None };
+        for _ in 0..2 {
+            protection.configure(&stream, &accepted).unwrap();
+        }
+        io::Write::write_all(&mut &signed, b"signed").unwrap();
+        stream.set_nonblocking(false).unwrap();
+        let mut octets = [0; 6];
+        io::Read::read_exact(&mut &stream, &mut octets).unwrap();
+        assert_eq!(&octets, b"signed");
+    }
+
+    #[test]
+    fn what_waits_to_be_accepted_when_the_key_is_set_is_refused() {
+        for peers in ["127.0.0.0/8", "127.0.0.1"] {
+            let protection = Protection::new(|_, _| {});
+            let listener = peerage_sockets::listen(&protection, "127.0.0.1:0".parse().unwrap()).unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = std::net::TcpStream::connect(address).unwrap();
+            waits(&listener);
+            let options = SocketOptions { md5_key: Some(b"key".to_vec()), ..SocketOptions::default() };
+            protection.set_neighbors([(key(peers), options)]);
+            protection.relisten(&Socket::from(listener.try_clone().unwrap()), address);
+            let (stream, remote) = listener.accept().unwrap();
+            assert_eq!(remote, client.local_addr().unwrap());
+            let accepted = Accepted { remote, local: address, interface: None };
+            let error = protection.configure(&Socket::from(stream), &accepted).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        }
     }
 
     #[test]
