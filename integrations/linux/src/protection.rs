@@ -2,7 +2,7 @@
 //! sockets that listen, and connections that were accepted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -17,6 +17,9 @@ use crate::{
     listener::{Listener, asks_for},
     sockopt,
 };
+
+/// Things said that are remembered; further ones may be said again.
+const MOST_TOLD: usize = 1024;
 
 /// TCP MD5 (RFC 2385), GTSM (RFC 5082) and TTLs, as neighbours ask for them.
 ///
@@ -52,7 +55,7 @@ struct State {
     /// Sockets that listen, by their cookies.
     listeners: BTreeMap<u64, Listener>,
     /// What was said of whom: once is enough.
-    told: BTreeMap<String, String>,
+    told: BTreeSet<(String, String)>,
 }
 
 impl Protection {
@@ -87,9 +90,14 @@ impl Protection {
 
     /// Says something of somebody, unless it was said.
     fn say(&self, who: &str, error: &io::Error) {
-        let text = error.to_string();
-        let known = self.lock().told.insert(who.to_owned(), text.clone());
-        if known.as_ref() != Some(&text) {
+        let is_new = {
+            let told = &mut self.lock().told;
+            if told.len() >= MOST_TOLD {
+                told.clear();
+            }
+            told.insert((who.to_owned(), error.to_string()))
+        };
+        if is_new {
             (self.tell)(who, error);
         }
     }
@@ -107,7 +115,7 @@ impl Protection {
             let set = sockopt::set_min_ttl(socket, is_ipv4, least.all)
                 .and_then(|()| sockopt::set_ttl(socket, is_ipv4, ttl));
             if let Err(error) = set {
-                faults.push((address.to_string(), error));
+                faults.push((address.to_string(), explain_ttl(error)));
             }
             // Nobody else can have that address: whoever had it is closed.
             let is_dead = |it: &Listener| it.address == address && address.port() != 0;
@@ -123,15 +131,33 @@ impl Protection {
         Ok(())
     }
 
-    /// What the neighbour with a connection asks for.
-    fn options(&self, connection: &Accepted) -> Option<SocketOptions> {
-        self.lock().find(connection.remote.ip(), connection.interface.as_deref()).cloned()
+    /// The neighbour with a connection, and what it asks for.
+    fn options(&self, connection: &Accepted) -> Option<(NeighborKey, SocketOptions)> {
+        let state = self.lock();
+        let found = state.find(connection.remote.ip(), connection.interface.as_deref());
+        found.map(|(key, options)| (key.clone(), options.clone()))
     }
 
     /// The error, after somebody has heard of it.
-    fn failed(&self, remote: SocketAddr, error: io::Error) -> io::Error {
-        self.say(&remote.ip().to_string(), &error);
+    fn failed(&self, who: impl fmt::Display, error: io::Error) -> io::Error {
+        self.say(&who.to_string(), &error);
         error
+    }
+
+    /// Gives an accepted connection its key, if it was made under one.
+    fn set_accepted_key(&self, socket: &Socket, accepted: &Accepted, key: &[u8]) -> io::Result<()> {
+        let remote = accepted.remote.ip();
+        // What has arrived by now need not be signed, or by somebody else.
+        if asks_for(self.lock().listeners.values(), accepted.local, remote, key)
+            && sockopt::renew_md5_key(socket, remote, key).map_err(explain_md5)?
+        {
+            return Ok(());
+        }
+        // Without an address: of a range, anybody may come.
+        let text = "a connection was refused that was made without the TCP MD5 key: it came before the key was in \
+                    force (a neighbor on an interface has one from when its address is known), and has to be made \
+                    again; if it stays so, the log says why the key cannot be set, or why nobody is looked for";
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
     }
 }
 
@@ -149,7 +175,7 @@ impl SocketSetup for Protection {
 
     fn prepare(&self, socket: &Socket, dial: &Dial, options: &SocketOptions) -> io::Result<()> {
         protect(socket, dial.remote, options, Before::Nothing)
-            .map_err(|error| self.failed(dial.remote, error))
+            .map_err(|error| self.failed(dial.remote.ip(), error))
     }
 
     fn listen(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
@@ -158,20 +184,14 @@ impl SocketSetup for Protection {
 
     fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
         // Nobody's connection will be refused.
-        let Some(options) = self.options(accepted) else { return Ok(()) };
-        if let Some(key) = &options.md5_key {
-            let remote = accepted.remote.ip();
-            // What has arrived by now need not be signed, or by somebody else.
-            let is_signed = asks_for(self.lock().listeners.values(), accepted.local, remote, key)
-                && sockopt::renew_md5_key(socket, remote, key)
-                    .map_err(|error| self.failed(accepted.remote, explain_md5(error)))?;
-            if !is_signed {
-                let error = "accepted without its TCP MD5 key";
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, error));
+        let Some((who, options)) = self.options(accepted) else { return Ok(()) };
+        let set = || {
+            if let Some(key) = &options.md5_key {
+                self.set_accepted_key(socket, accepted, key)?;
             }
-        }
-        protect(socket, accepted.remote, &options, Before::Listener)
-            .map_err(|error| self.failed(accepted.remote, error))
+            protect(socket, accepted.remote, &options, Before::Listener)
+        };
+        set().map_err(|error| self.failed(who, error))
     }
 
     fn relisten(&self, socket: &Socket, address: SocketAddr) {
@@ -182,9 +202,8 @@ impl SocketSetup for Protection {
 
     fn reconfigure(&self, socket: &Socket, connection: &Accepted) -> io::Result<()> {
         // Somebody's no more: it is closed anyway.
-        let Some(options) = self.options(connection) else { return Ok(()) };
-        protect(socket, connection.remote, &options, Before::Options)
-            .map_err(|error| self.failed(connection.remote, error))
+        let Some((who, options)) = self.options(connection) else { return Ok(()) };
+        protect(socket, connection.remote, &options, Before::Options).map_err(|error| self.failed(who, error))
     }
 }
 
@@ -204,10 +223,10 @@ fn protect(socket: &Socket, remote: SocketAddr, options: &SocketOptions, before:
     // RFC 5082 §3: who checks the other's has to send the highest.
     let ttl = options.ttl.or_else(|| options.min_ttl.map(|_| u8::MAX));
     if ttl.is_some() || before != Before::Nothing {
-        sockopt::set_ttl(socket, is_ipv4, ttl)?;
+        sockopt::set_ttl(socket, is_ipv4, ttl).map_err(explain_ttl)?;
     }
     if options.min_ttl.is_some() || before != Before::Nothing {
-        sockopt::set_min_ttl(socket, is_ipv4, options.min_ttl.unwrap_or(0))?;
+        sockopt::set_min_ttl(socket, is_ipv4, options.min_ttl.unwrap_or(0)).map_err(explain_ttl)?;
     }
     match &options.md5_key {
         Some(key) => {
@@ -248,6 +267,15 @@ fn explain_md5(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
+/// The error in words that help.
+fn explain_ttl(error: io::Error) -> io::Error {
+    let text = format!(
+        "the TTL, or the least one to be received (GTSM), cannot be set: {error}; use a kernel with IP_MINTTL and \
+         IPV6_MINHOPCOUNT, or take the neighbor's TTL security away; until then there is no session"
+    );
+    io::Error::new(error.kind(), text)
+}
+
 /// The least TTL that neighbours of a family ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LeastTtl {
@@ -258,17 +286,32 @@ struct LeastTtl {
 }
 
 impl State {
-    /// What the neighbour with an address asks for: by interface, by address, by the longest range.
-    fn find(&self, remote: IpAddr, interface: Option<&str>) -> Option<&SocketOptions> {
-        let by_interface =
-            interface.and_then(|name| self.neighbors.get(&NeighborKey::Interface(name.to_owned())));
-        by_interface.or_else(|| self.neighbors.get(&NeighborKey::Address(remote))).or_else(|| {
-            let ranges = self.neighbors.iter().filter_map(|(key, options)| match key {
-                NeighborKey::Range(range) if range.contains(&remote) => Some((range.prefix_len(), options)),
-                _ => None,
-            });
-            ranges.max_by_key(|(len, _)| *len).map(|(_, options)| options)
-        })
+    /// The neighbour with an address and what it asks for: by interface, by address, by the longest range, as
+    /// the speaker finds it.
+    fn find(&self, remote: IpAddr, interface: Option<&str>) -> Option<(&NeighborKey, &SocketOptions)> {
+        let on_link =
+            interface.and_then(|name| self.neighbors.get_key_value(&NeighborKey::Interface(name.to_owned())));
+        // Somebody else is known to be there.
+        let is_other = interface
+            .and_then(|name| self.link_local.get(name))
+            .is_some_and(|known| IpAddr::V6(*known) != remote);
+        let by_address = || {
+            self.neighbors.get_key_value(&NeighborKey::Address(remote)).or_else(|| {
+                let ranges = self.neighbors.iter().filter_map(|(key, options)| match key {
+                    NeighborKey::Range(range) if range.contains(&remote) => {
+                        Some((range.prefix_len(), (key, options)))
+                    }
+                    _ => None,
+                });
+                ranges.max_by_key(|(len, _)| *len).map(|(_, found)| found)
+            })
+        };
+        if is_other {
+            // The speaker may not know it yet, and take it for the one on the link: then with what that asks for.
+            by_address().or(on_link)
+        } else {
+            on_link.or_else(by_address)
+        }
     }
 
     /// Where a neighbour's connections come from; `None`: nobody knows yet.
@@ -300,7 +343,23 @@ impl State {
             }
             keys.insert(peers, secret.clone());
         }
+        self.find_shadowed(&keys, faults);
         keys
+    }
+
+    /// Says which neighbours without a key are where somebody's key counts: the kernel drops what they send
+    /// to a listening socket.
+    fn find_shadowed(&self, keys: &BTreeMap<IpNet, Vec<u8>>, faults: &mut Vec<(String, io::Error)>) {
+        for (key, options) in &self.neighbors {
+            let Some(peers) = self.peers(key).filter(|_| options.md5_key.is_none()) else { continue };
+            let Some(range) = keys.keys().find(|range| range.contains(&peers)) else { continue };
+            let range: &dyn fmt::Display = if *range == peers { &range.addr() } else { range };
+            let text = format!(
+                "it has no key, and cannot connect: whoever connects from {range} has to have the TCP MD5 key of \
+                 the neighbor there; give it the same key, or another address"
+            );
+            faults.push((key.to_string(), io::Error::new(io::ErrorKind::InvalidInput, text)));
+        }
     }
 
     fn least_ttl(&self, is_ipv4: bool) -> LeastTtl {
@@ -387,6 +446,68 @@ mod tests {
         assert!(who == "net1" && error.to_string().contains("fe80::1"), "{error}");
     }
 
+    #[test]
+    fn who_cannot_connect_for_another_s_key_is_named() {
+        let mut state = state(&[
+            ("192.0.2.0/24", Some("a"), None),
+            ("192.0.2.1", None, None),
+            ("192.0.2.2", Some("b"), None),
+            ("192.0.2.128/25", None, None),
+            ("192.0.0.0/16", None, None),
+            ("net0", Some("c"), None),
+            ("net1", None, None),
+            ("net2", None, None),
+        ]);
+        for (name, address) in [("net0", "fe80::1"), ("net1", "fe80::1"), ("net2", "fe80::2")] {
+            state.link_local.insert(name.into(), address.parse().unwrap());
+        }
+        let said = |is_ipv4| {
+            let mut faults = Vec::new();
+            state.keys(is_ipv4, &mut faults);
+            faults.into_iter().map(|(who, error)| (who, error.to_string())).collect::<Vec<_>>()
+        };
+        let [(one, text), (range, _)] = &said(true)[..] else { panic!("{:?}", said(true)) };
+        assert_eq!((&**one, &**range), ("192.0.2.1", "192.0.2.128/25"));
+        assert!(text.contains("from 192.0.2.0/24"), "{text}");
+        let [(who, text)] = &said(false)[..] else { panic!("{:?}", said(false)) };
+        assert!(who == "net1" && text.contains("from fe80::1 has"), "{text}");
+    }
+
+    #[test]
+    fn whoever_is_not_the_one_on_the_link_is_found_by_address() {
+        let mut state =
+            state(&[("net0", Some("a"), None), ("fe80::2", Some("b"), None), ("fe80::/64", Some("c"), None)]);
+        let found = |state: &State, remote: &str, interface| {
+            state.find(remote.parse().unwrap(), interface).map(|(key, _)| key.to_string())
+        };
+        // Nobody is known there.
+        assert_eq!(found(&state, "fe80::2", Some("net0")).as_deref(), Some("net0"));
+        state.link_local.insert("net0".into(), "fe80::1".parse().unwrap());
+        assert_eq!(found(&state, "fe80::1", Some("net0")).as_deref(), Some("net0"));
+        assert_eq!(found(&state, "fe80::2", Some("net0")).as_deref(), Some("fe80::2"));
+        assert_eq!(found(&state, "fe80::3", Some("net0")).as_deref(), Some("fe80::/64"));
+        assert_eq!(found(&state, "fe80::2", None).as_deref(), Some("fe80::2"));
+        // Never without what the interface asks for.
+        assert_eq!(found(&state, "fe80:0:0:1::3", Some("net0")).as_deref(), Some("net0"));
+    }
+
+    #[test]
+    fn the_same_is_said_once_and_what_is_kept_of_it_is_bounded() {
+        let said = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let tell = std::sync::Arc::clone(&said);
+        let protection = Protection::new(move |who, _| tell.lock().unwrap().push(who.to_owned()));
+        let error = |text: &str| io::Error::other(text.to_owned());
+        for _ in 0..3 {
+            protection.say("net0", &error("one"));
+            protection.say("net0", &error("another"));
+        }
+        assert_eq!(*said.lock().unwrap(), ["net0", "net0"]);
+        for text in 0..3 * MOST_TOLD {
+            protection.say("net0", &error(&text.to_string()));
+        }
+        assert!(protection.lock().told.len() <= MOST_TOLD);
+    }
+
     /// Waits until there is a connection to be accepted.
     fn waits(listener: &std::net::TcpListener) {
         let mut wanted = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
@@ -442,7 +563,11 @@ mod tests {
     #[test]
     fn what_waits_to_be_accepted_when_the_key_is_set_is_refused() {
         for peers in ["127.0.0.0/8", "127.0.0.1"] {
-            let protection = Protection::new(|_, _| {});
+            let said = std::sync::Arc::new(Mutex::new(Vec::new()));
+            let tell = std::sync::Arc::clone(&said);
+            let protection = Protection::new(move |who, error| {
+                tell.lock().unwrap().push(format!("{who}: {error}"));
+            });
             let listener = peerage_sockets::listen(&protection, "127.0.0.1:0".parse().unwrap()).unwrap();
             let address = listener.local_addr().unwrap();
             let client = std::net::TcpStream::connect(address).unwrap();
@@ -455,6 +580,12 @@ mod tests {
             let accepted = Accepted { remote, local: address, interface: None };
             let error = protection.configure(&Socket::from(stream), &accepted).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            let said = said.lock().unwrap();
+            let [line] = &said[..] else { panic!("{said:?}") };
+            assert!(
+                line.starts_with(&format!("{peers}: ")) && line.contains("has to be made again"),
+                "{line}"
+            );
         }
     }
 
