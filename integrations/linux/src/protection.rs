@@ -51,7 +51,9 @@ type Tell = dyn Fn(&str, &io::Error) + Send + Sync;
 #[derive(Default)]
 struct State {
     neighbors: BTreeMap<NeighborKey, SocketOptions>,
+    /// Who is on the other end of interfaces, and who was last.
     link_local: BTreeMap<String, Ipv6Addr>,
+    last: BTreeMap<String, Ipv6Addr>,
     /// Sockets that listen, by their cookies.
     listeners: BTreeMap<u64, Listener>,
     /// What was said of whom: once is enough.
@@ -70,15 +72,23 @@ impl Protection {
         let mut state = self.lock();
         state.neighbors = neighbors.into_iter().collect();
         state.told.clear();
+        let State { neighbors, link_local, last, .. } = &mut *state;
+        let is_there = |name: &String| neighbors.contains_key(&NeighborKey::Interface(name.clone()));
+        last.retain(|name, _| is_there(name) || link_local.contains_key(name));
     }
 
     /// Who is on the other end of an interface. `true`: a key depends on it, and the node's sockets are to
-    /// be refreshed.
+    /// be refreshed. Who goes has its key until somebody else is there: whoever says that it goes and comes must
+    /// not have it taken away.
     pub fn set_link_local(&self, interface: &str, address: Option<Ipv6Addr>) -> bool {
         let mut state = self.lock();
         match address {
             Some(address) => drop(state.link_local.insert(interface.to_owned(), address)),
             None => drop(state.link_local.remove(interface)),
+        }
+        let Some(address) = address else { return false };
+        if state.last.insert(interface.to_owned(), address) == Some(address) {
+            return false;
         }
         let key = NeighborKey::Interface(interface.to_owned());
         state.neighbors.get(&key).is_some_and(|options| options.md5_key.is_some())
@@ -319,7 +329,7 @@ impl State {
         match key {
             NeighborKey::Address(address) => Some(IpNet::from(*address)),
             NeighborKey::Range(range) => Some(range.trunc()),
-            NeighborKey::Interface(name) => self.link_local.get(name).map(|it| IpNet::from(IpAddr::V6(*it))),
+            NeighborKey::Interface(name) => self.last.get(name).map(|it| IpNet::from(IpAddr::V6(*it))),
         }
     }
 
@@ -437,10 +447,10 @@ mod tests {
         assert_eq!(of(state.keys(true, &mut faults)), ["192.0.2.1/32 a", "198.51.100.0/24 b"]);
         assert!(state.keys(false, &mut faults).is_empty());
         let both: Ipv6Addr = "fe80::1".parse().unwrap();
-        state.link_local.insert("net0".into(), both);
+        state.last.insert("net0".into(), both);
         assert_eq!(of(state.keys(false, &mut faults)), ["fe80::1/128 c"]);
         assert!(faults.is_empty());
-        state.link_local.insert("net1".into(), both);
+        state.last.insert("net1".into(), both);
         assert_eq!(of(state.keys(false, &mut faults)), ["fe80::1/128 c"]);
         let [(who, error)] = &faults[..] else { panic!("{faults:?}") };
         assert!(who == "net1" && error.to_string().contains("fe80::1"), "{error}");
@@ -459,7 +469,7 @@ mod tests {
             ("net2", None, None),
         ]);
         for (name, address) in [("net0", "fe80::1"), ("net1", "fe80::1"), ("net2", "fe80::2")] {
-            state.link_local.insert(name.into(), address.parse().unwrap());
+            state.last.insert(name.into(), address.parse().unwrap());
         }
         let said = |is_ipv4| {
             let mut faults = Vec::new();
@@ -489,6 +499,28 @@ mod tests {
         assert_eq!(found(&state, "fe80::2", None).as_deref(), Some("fe80::2"));
         // Never without what the interface asks for.
         assert_eq!(found(&state, "fe80:0:0:1::3", Some("net0")).as_deref(), Some("net0"));
+    }
+
+    #[test]
+    fn who_goes_and_comes_has_its_key_meanwhile() {
+        let protection = Protection::new(|_, _| {});
+        let options =
+            |md5: &str| SocketOptions { md5_key: Some(md5.as_bytes().to_vec()), ..SocketOptions::default() };
+        protection.set_neighbors([(key("net0"), options("a"))]);
+        let keys = || protection.lock().keys(false, &mut Vec::new()).into_keys().collect::<Vec<_>>();
+        let one: Ipv6Addr = "fe80::1".parse().unwrap();
+        let other: Ipv6Addr = "fe80::2".parse().unwrap();
+        for (address, changes, kept) in
+            [(Some(one), true, one), (None, false, one), (Some(one), false, one), (Some(other), true, other)]
+        {
+            assert_eq!(protection.set_link_local("net0", address), changes, "{address:?}");
+            assert_eq!(keys(), [IpNet::from(IpAddr::V6(kept))]);
+        }
+        // No interface is remembered that is nobody's.
+        assert!(!protection.set_link_local("net0", None));
+        protection.set_neighbors([]);
+        assert!(keys().is_empty());
+        assert!(protection.lock().last.is_empty());
     }
 
     #[test]
