@@ -116,6 +116,9 @@ impl Instances {
     fn make(&self, name: &str, wanted: &Wanted, home: &dyn Home) -> Result<Outcome> {
         let known = self.lock().get(name).cloned();
         if let Some(known) = known.as_ref().filter(|known| known.listen == wanted.listen) {
+            // Nobody is told of what is refused.
+            let planned = known.node.with(|speaker, _| speaker.plan(&wanted.desired));
+            planned.context("the speaker refuses this")?;
             home.telling(name, &wanted.desired);
             let plan = tell(&known.node, &wanted.desired)?;
             // A TTL, for instance, is another one on a session that goes on.

@@ -219,7 +219,8 @@ impl Watcher {
         let mut fault = None;
         match self.links.named(name).filter(|(_, link)| link.is_ready()) {
             None => {
-                watched.channel = None;
+                // What comes of it has another beginning, and until then nothing is to be tried.
+                (watched.channel, watched.retry) = (None, None);
                 let missing = Missing::of(self.links.named(name).map(|(_, link)| link));
                 if watched.missing != Some(missing) {
                     // It has come this far, and may take its time for the rest.
@@ -300,12 +301,12 @@ impl Watcher {
     fn hear(&mut self) {
         let links = &mut self.links;
         if self.netlink.read(|update| links.update(update)).is_err() {
-            // A socket that fails is of no use any more; a new one tells everything.
-            match Netlink::open() {
-                Ok(netlink) => self.netlink = netlink,
-                // The system is short of something, and the old one still wakes this thread at once.
-                Err(_) => thread::sleep(REST),
+            // A socket that fails is of no use any more; a new one tells everything. Where it cannot be had, the
+            // system is short of something, and the old one still wakes this thread at once.
+            if let Ok(netlink) = Netlink::open() {
+                self.netlink = netlink;
             }
+            thread::sleep(REST);
         }
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Exchange {
     solicit: Instant,
     solicitations: u8,
     other: Option<Other>,
+    /// Who stopped being a router. It may say so more than once (RFC 4861 §6.2.5).
+    left: Option<Ipv6Addr>,
     /// Another address counts from then on: whoever makes up addresses must not have the speaker dial
     /// them all.
     changeable: Instant,
@@ -76,6 +78,7 @@ impl Exchange {
             solicit: first,
             solicitations: SOLICITATIONS,
             other: None,
+            left: None,
             changeable: now,
         }
     }
@@ -101,12 +104,16 @@ impl Exchange {
         let counts = if is_default { Duration::from_secs(lifetime.into()) } else { NO_DEFAULT };
         match self.other {
             // It stops being a router (RFC 4861 §6.2.5).
-            Some(other) if other.address == address && other.is_default && !is_default => self.other = None,
+            Some(other) if other.address == address && other.is_default && !is_default => {
+                (self.other, self.left) = (None, Some(address));
+            }
+            _ if self.left == Some(address) && !is_default => {}
             Some(other) if other.address != address && now < self.changeable => {}
             known => {
                 if known.is_none_or(|known| known.address != address) {
                     self.changeable = now + LEAST;
                 }
+                self.left.take_if(|left| *left == address);
                 self.other = Some(Other { address, is_default, until: now + counts });
             }
         }
@@ -243,6 +250,14 @@ mod tests {
         exchange.handle(now, A, router(30), 0.0);
         exchange.handle(now, A, router(0), 0.0);
         assert_eq!(exchange.other(), None);
+        // As often as it likes.
+        exchange.handle(now, A, router(0), 0.0);
+        assert_eq!(exchange.other(), None);
+        exchange.handle(now + LEAST, A, router(30), 0.0);
+        assert_eq!(exchange.other(), Some(A));
+        exchange.handle(now + LEAST, A, router(0), 0.0);
+        assert_eq!(exchange.other(), None);
+        let now = now + LEAST;
         exchange.handle(now, B, router(0), 0.0);
         exchange.handle(now, B, router(0), 0.0);
         assert_eq!(exchange.other(), Some(B));

@@ -51,7 +51,8 @@ impl Icmp {
                 return error;
             }
             let text = "finding the neighbour on an interface needs CAP_NET_RAW: add the capability, or give \
-                        the neighbour by its address; until then this end waits for it to connect";
+                        the neighbour by its address; until then this end waits for it to connect, which a \
+                        neighbour with a TCP MD5 key cannot";
             io::Error::new(error.kind(), text)
         })?;
         socket.set_nonblocking(true)?;

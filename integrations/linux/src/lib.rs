@@ -37,6 +37,7 @@ mod discovery;
 mod exchange;
 mod icmp;
 mod links;
+mod listener;
 mod message;
 mod netlink;
 mod protection;

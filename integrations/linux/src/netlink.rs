@@ -5,7 +5,7 @@
 //! knows yet must not hide an interface. Framing is `netlink-packet-core`'s.
 
 use std::{
-    io,
+    io::{self, IoSliceMut},
     net::Ipv6Addr,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
@@ -14,7 +14,7 @@ use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuf
 use nix::{
     errno::Errno,
     sys::socket::{
-        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, socket,
+        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvmsg, send, socket,
     },
 };
 
@@ -105,8 +105,12 @@ impl Netlink {
                 update(Update::Begin);
                 self.ask(Asked::Links)?;
             }
-            let length = match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC) {
-                Ok(length) => length,
+            let mut into = [IoSliceMut::new(&mut self.buffer)];
+            let socket = self.socket.as_raw_fd();
+            let length = match recvmsg::<NetlinkAddr>(socket, &mut into, None, MsgFlags::MSG_TRUNC) {
+                // Somebody else's word on interfaces does not count.
+                Ok(message) if message.address.is_none_or(|sender| sender.pid() != 0) => continue,
+                Ok(message) => message.bytes,
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(Errno::EINTR) => continue,
                 // The kernel had more to say than the socket holds.
@@ -123,6 +127,10 @@ impl Netlink {
             let answer = read_all(datagram, self.sequence, &mut update);
             // Something changed between two parts of it.
             self.again |= answer.torn;
+            if let Some(code) = answer.failed {
+                // What was known stays in force: no End, and all is asked for again on a new socket.
+                return Err(io::Error::from_raw_os_error(code));
+            }
             if answer.done {
                 match self.asked {
                     Asked::Links => self.ask(Asked::Addresses)?,
@@ -170,6 +178,8 @@ impl AsFd for Netlink {
 struct Answer {
     done: bool,
     torn: bool,
+    /// It is not complete, and why.
+    failed: Option<i32>,
 }
 
 /// Reads a datagram's messages, some of which may be the answer to the question with that number.
@@ -181,6 +191,9 @@ fn read_all(mut datagram: &[u8], sequence: u32, update: &mut impl FnMut(Update))
         answer.torn |= ours && message.flags() & NLM_F_DUMP_INTR != 0;
         if i32::from(kind) == libc::NLMSG_DONE || i32::from(kind) == libc::NLMSG_ERROR {
             answer.done |= ours;
+            if ours && let Some(code) = error_code(kind, message.payload()) {
+                answer.failed = Some(code);
+            }
         } else if let Some(it) = read_one(kind, message.payload()) {
             update(it);
         }
@@ -188,6 +201,15 @@ fn read_all(mut datagram: &[u8], sequence: u32, update: &mut impl FnMut(Update))
         datagram = datagram.get(next..).unwrap_or_default();
     }
     answer
+}
+
+/// The error with which an answer ends; `None`: it is complete. Neither kind has to say anything.
+fn error_code(kind: u16, body: &[u8]) -> Option<i32> {
+    match body.first_chunk().map(|octets| i32::from_ne_bytes(*octets)) {
+        Some(0) => None,
+        Some(code) => Some(code.saturating_neg().max(1)),
+        None => (i32::from(kind) == libc::NLMSG_ERROR).then_some(libc::EPROTO),
+    }
 }
 
 /// Reads one message; `None`: it is about something else.
@@ -326,6 +348,30 @@ mod tests {
             None
         );
         assert_eq!(read_one(libc::RTM_NEWADDR, &address(0, &[attribute(libc::IFA_ADDRESS, &[1])])), None);
+    }
+
+    #[test]
+    fn an_answer_that_ends_with_an_error_is_not_complete() {
+        let said = |kind: i32, sequence: u32, body: &[u8]| {
+            let mut octets = vec![0; HEADER + body.len()];
+            let mut message = NetlinkBuffer::new(&mut octets);
+            message.set_length((HEADER + body.len()) as u32);
+            message.set_message_type(kind as u16);
+            message.set_sequence_number(sequence);
+            message.payload_mut().copy_from_slice(body);
+            let answer = read_all(&octets, 7, &mut |_| {});
+            (answer.done, answer.failed)
+        };
+        let denied = (-libc::EPERM).to_ne_bytes();
+        let none = 0_i32.to_ne_bytes();
+        assert_eq!(said(libc::NLMSG_DONE, 7, &none), (true, None));
+        assert_eq!(said(libc::NLMSG_DONE, 7, &[]), (true, None));
+        assert_eq!(said(libc::NLMSG_DONE, 7, &denied), (true, Some(libc::EPERM)));
+        assert_eq!(said(libc::NLMSG_ERROR, 7, &denied), (true, Some(libc::EPERM)));
+        assert_eq!(said(libc::NLMSG_ERROR, 7, &i32::MIN.to_ne_bytes()), (true, Some(i32::MAX)));
+        assert_eq!(said(libc::NLMSG_ERROR, 7, &[]), (true, Some(libc::EPROTO)));
+        // An answer to somebody else's, or an earlier one's.
+        assert_eq!(said(libc::NLMSG_ERROR, 6, &denied), (false, None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! sockets that listen, and connections that were accepted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,7 +13,13 @@ use peerage_core::speaker::{ConnectTarget, NeighborKey, SocketOptions};
 use peerage_sockets::{Accepted, Dial, Direct, SocketSetup};
 use socket2::Socket;
 
-use crate::sockopt;
+use crate::{
+    listener::{Listener, asks_for},
+    sockopt,
+};
+
+/// Things said that are remembered; further ones may be said again.
+const MOST_TOLD: usize = 1024;
 
 /// TCP MD5 (RFC 2385), GTSM (RFC 5082) and TTLs, as neighbours ask for them.
 ///
@@ -23,7 +29,13 @@ use crate::sockopt;
 /// [`Speaker::protect_accepted`](peerage_core::Speaker::protect_accepted).
 ///
 /// Whoever asks for a key or a least TTL is never spoken with without it: a connection on which it cannot be
-/// set is not opened, or closed. What cannot be set on a listening socket keeps only that neighbour out.
+/// set is not opened, or closed. What cannot be set on a listening socket keeps only that neighbour out. A
+/// connection counts only if it was made under a key: one that was waiting to be accepted when its neighbour
+/// got its first key is closed, whatever is set by then. One made under a key that another has replaced since
+/// goes on with that, as sessions do.
+///
+/// Where a VRF has the listening socket, the kernel keeps a connection's key where it cannot be found: such
+/// connections are refused, and only this end can connect.
 ///
 /// A socket that listens is everybody's. It has a key for each address and range; a neighbour's on an
 /// interface from when its address is known. It checks the TTL only as far as all neighbours of its family
@@ -39,19 +51,13 @@ type Tell = dyn Fn(&str, &io::Error) + Send + Sync;
 #[derive(Default)]
 struct State {
     neighbors: BTreeMap<NeighborKey, SocketOptions>,
+    /// Who is on the other end of interfaces, and who was last.
     link_local: BTreeMap<String, Ipv6Addr>,
+    last: BTreeMap<String, Ipv6Addr>,
     /// Sockets that listen, by their cookies.
     listeners: BTreeMap<u64, Listener>,
     /// What was said of whom: once is enough.
-    told: BTreeMap<String, String>,
-}
-
-/// A socket that listens.
-#[derive(Default)]
-struct Listener {
-    is_ipv4: bool,
-    /// The keys that it has.
-    keys: BTreeMap<IpNet, Vec<u8>>,
+    told: BTreeSet<(String, String)>,
 }
 
 impl Protection {
@@ -66,15 +72,23 @@ impl Protection {
         let mut state = self.lock();
         state.neighbors = neighbors.into_iter().collect();
         state.told.clear();
+        let State { neighbors, link_local, last, .. } = &mut *state;
+        let is_there = |name: &String| neighbors.contains_key(&NeighborKey::Interface(name.clone()));
+        last.retain(|name, _| is_there(name) || link_local.contains_key(name));
     }
 
     /// Who is on the other end of an interface. `true`: a key depends on it, and the node's sockets are to
-    /// be refreshed.
+    /// be refreshed. Who goes has its key until somebody else is there: whoever says that it goes and comes must
+    /// not have it taken away.
     pub fn set_link_local(&self, interface: &str, address: Option<Ipv6Addr>) -> bool {
         let mut state = self.lock();
         match address {
             Some(address) => drop(state.link_local.insert(interface.to_owned(), address)),
             None => drop(state.link_local.remove(interface)),
+        }
+        let Some(address) = address else { return false };
+        if state.last.insert(interface.to_owned(), address) == Some(address) {
+            return false;
         }
         let key = NeighborKey::Interface(interface.to_owned());
         state.neighbors.get(&key).is_some_and(|options| options.md5_key.is_some())
@@ -86,9 +100,14 @@ impl Protection {
 
     /// Says something of somebody, unless it was said.
     fn say(&self, who: &str, error: &io::Error) {
-        let text = error.to_string();
-        let known = self.lock().told.insert(who.to_owned(), text.clone());
-        if known.as_ref() != Some(&text) {
+        let is_new = {
+            let told = &mut self.lock().told;
+            if told.len() >= MOST_TOLD {
+                told.clear();
+            }
+            told.insert((who.to_owned(), error.to_string()))
+        };
+        if is_new {
             (self.tell)(who, error);
         }
     }
@@ -106,28 +125,15 @@ impl Protection {
             let set = sockopt::set_min_ttl(socket, is_ipv4, least.all)
                 .and_then(|()| sockopt::set_ttl(socket, is_ipv4, ttl));
             if let Err(error) = set {
-                faults.push((address.to_string(), error));
+                faults.push((address.to_string(), explain_ttl(error)));
             }
-            let listener = state.listeners.entry(cookie).or_default();
-            listener.is_ipv4 = is_ipv4;
-            let known = &mut listener.keys;
-            let gone: Vec<IpNet> =
-                known.keys().filter(|peers| !wanted.contains_key(peers)).copied().collect();
-            for peers in gone {
-                match sockopt::set_md5_key(socket, peers, &[]) {
-                    Ok(()) => drop(known.remove(&peers)),
-                    Err(error) => faults.push((peers.to_string(), explain_md5(error))),
-                }
-            }
-            for (peers, key) in wanted {
-                if known.get(&peers) == Some(&key) {
-                    continue;
-                }
-                match sockopt::set_md5_key(socket, peers, &key) {
-                    Ok(()) => drop(known.insert(peers, key)),
-                    Err(error) => faults.push((peers.to_string(), explain_md5(error))),
-                }
-            }
+            // Nobody else can have that address: whoever had it is closed.
+            let is_dead = |it: &Listener| it.address == address && address.port() != 0;
+            state.listeners.retain(|other, it| *other == cookie || !is_dead(it));
+            let listener = state.listeners.entry(cookie).or_insert_with(|| Listener::new(address));
+            listener.address = address;
+            let failed = listener.set_keys(socket, wanted);
+            faults.extend(failed.into_iter().map(|(peers, error)| (peers.to_string(), explain_md5(error))));
         }
         for (who, error) in faults {
             self.say(&who, &error);
@@ -135,15 +141,33 @@ impl Protection {
         Ok(())
     }
 
-    /// What the neighbour with a connection asks for.
-    fn options(&self, connection: &Accepted) -> Option<SocketOptions> {
-        self.lock().find(connection.remote.ip(), connection.interface.as_deref()).cloned()
+    /// The neighbour with a connection, and what it asks for.
+    fn options(&self, connection: &Accepted) -> Option<(NeighborKey, SocketOptions)> {
+        let state = self.lock();
+        let found = state.find(connection.remote.ip(), connection.interface.as_deref());
+        found.map(|(key, options)| (key.clone(), options.clone()))
     }
 
     /// The error, after somebody has heard of it.
-    fn failed(&self, remote: SocketAddr, error: io::Error) -> io::Error {
-        self.say(&remote.ip().to_string(), &error);
+    fn failed(&self, who: impl fmt::Display, error: io::Error) -> io::Error {
+        self.say(&who.to_string(), &error);
         error
+    }
+
+    /// Gives an accepted connection its key, if it was made under one.
+    fn set_accepted_key(&self, socket: &Socket, accepted: &Accepted, key: &[u8]) -> io::Result<()> {
+        let remote = accepted.remote.ip();
+        // What has arrived by now need not be signed, or by somebody else.
+        if asks_for(self.lock().listeners.values(), accepted.local, remote, key)
+            && sockopt::renew_md5_key(socket, remote, key).map_err(explain_md5)?
+        {
+            return Ok(());
+        }
+        // Without an address: of a range, anybody may come.
+        let text = "a connection was refused that was made without the TCP MD5 key: it came before the key was in \
+                    force (a neighbor on an interface has one from when its address is known), and has to be made \
+                    again; if it stays so, the log says why the key cannot be set, or why nobody is looked for";
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
     }
 }
 
@@ -161,7 +185,7 @@ impl SocketSetup for Protection {
 
     fn prepare(&self, socket: &Socket, dial: &Dial, options: &SocketOptions) -> io::Result<()> {
         protect(socket, dial.remote, options, Before::Nothing)
-            .map_err(|error| self.failed(dial.remote, error))
+            .map_err(|error| self.failed(dial.remote.ip(), error))
     }
 
     fn listen(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
@@ -170,15 +194,14 @@ impl SocketSetup for Protection {
 
     fn configure(&self, socket: &Socket, accepted: &Accepted) -> io::Result<()> {
         // Nobody's connection will be refused.
-        let Some(options) = self.options(accepted) else { return Ok(()) };
-        if let Some(key) = &options.md5_key
-            && !self.lock().is_on_listeners(accepted.remote.ip(), key)
-        {
-            // What has arrived by now need not be signed.
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "accepted without its TCP MD5 key"));
-        }
-        protect(socket, accepted.remote, &options, Before::Listener)
-            .map_err(|error| self.failed(accepted.remote, error))
+        let Some((who, options)) = self.options(accepted) else { return Ok(()) };
+        let set = || {
+            if let Some(key) = &options.md5_key {
+                self.set_accepted_key(socket, accepted, key)?;
+            }
+            protect(socket, accepted.remote, &options, Before::Listener)
+        };
+        set().map_err(|error| self.failed(who, error))
     }
 
     fn relisten(&self, socket: &Socket, address: SocketAddr) {
@@ -189,9 +212,8 @@ impl SocketSetup for Protection {
 
     fn reconfigure(&self, socket: &Socket, connection: &Accepted) -> io::Result<()> {
         // Somebody's no more: it is closed anyway.
-        let Some(options) = self.options(connection) else { return Ok(()) };
-        protect(socket, connection.remote, &options, Before::Options)
-            .map_err(|error| self.failed(connection.remote, error))
+        let Some((who, options)) = self.options(connection) else { return Ok(()) };
+        protect(socket, connection.remote, &options, Before::Options).map_err(|error| self.failed(who, error))
     }
 }
 
@@ -211,10 +233,10 @@ fn protect(socket: &Socket, remote: SocketAddr, options: &SocketOptions, before:
     // RFC 5082 §3: who checks the other's has to send the highest.
     let ttl = options.ttl.or_else(|| options.min_ttl.map(|_| u8::MAX));
     if ttl.is_some() || before != Before::Nothing {
-        sockopt::set_ttl(socket, is_ipv4, ttl)?;
+        sockopt::set_ttl(socket, is_ipv4, ttl).map_err(explain_ttl)?;
     }
     if options.min_ttl.is_some() || before != Before::Nothing {
-        sockopt::set_min_ttl(socket, is_ipv4, options.min_ttl.unwrap_or(0))?;
+        sockopt::set_min_ttl(socket, is_ipv4, options.min_ttl.unwrap_or(0)).map_err(explain_ttl)?;
     }
     match &options.md5_key {
         Some(key) => {
@@ -255,6 +277,15 @@ fn explain_md5(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
+/// The error in words that help.
+fn explain_ttl(error: io::Error) -> io::Error {
+    let text = format!(
+        "the TTL, or the least one to be received (GTSM), cannot be set: {error}; use a kernel with IP_MINTTL and \
+         IPV6_MINHOPCOUNT, or take the neighbor's TTL security away; until then there is no session"
+    );
+    io::Error::new(error.kind(), text)
+}
+
 /// The least TTL that neighbours of a family ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LeastTtl {
@@ -265,17 +296,32 @@ struct LeastTtl {
 }
 
 impl State {
-    /// What the neighbour with an address asks for: by interface, by address, by the longest range.
-    fn find(&self, remote: IpAddr, interface: Option<&str>) -> Option<&SocketOptions> {
-        let by_interface =
-            interface.and_then(|name| self.neighbors.get(&NeighborKey::Interface(name.to_owned())));
-        by_interface.or_else(|| self.neighbors.get(&NeighborKey::Address(remote))).or_else(|| {
-            let ranges = self.neighbors.iter().filter_map(|(key, options)| match key {
-                NeighborKey::Range(range) if range.contains(&remote) => Some((range.prefix_len(), options)),
-                _ => None,
-            });
-            ranges.max_by_key(|(len, _)| *len).map(|(_, options)| options)
-        })
+    /// The neighbour with an address and what it asks for: by interface, by address, by the longest range, as
+    /// the speaker finds it.
+    fn find(&self, remote: IpAddr, interface: Option<&str>) -> Option<(&NeighborKey, &SocketOptions)> {
+        let on_link =
+            interface.and_then(|name| self.neighbors.get_key_value(&NeighborKey::Interface(name.to_owned())));
+        // Somebody else is known to be there.
+        let is_other = interface
+            .and_then(|name| self.link_local.get(name))
+            .is_some_and(|known| IpAddr::V6(*known) != remote);
+        let by_address = || {
+            self.neighbors.get_key_value(&NeighborKey::Address(remote)).or_else(|| {
+                let ranges = self.neighbors.iter().filter_map(|(key, options)| match key {
+                    NeighborKey::Range(range) if range.contains(&remote) => {
+                        Some((range.prefix_len(), (key, options)))
+                    }
+                    _ => None,
+                });
+                ranges.max_by_key(|(len, _)| *len).map(|(_, found)| found)
+            })
+        };
+        if is_other {
+            // The speaker may not know it yet, and take it for the one on the link: then with what that asks for.
+            by_address().or(on_link)
+        } else {
+            on_link.or_else(by_address)
+        }
     }
 
     /// Where a neighbour's connections come from; `None`: nobody knows yet.
@@ -283,7 +329,7 @@ impl State {
         match key {
             NeighborKey::Address(address) => Some(IpNet::from(*address)),
             NeighborKey::Range(range) => Some(range.trunc()),
-            NeighborKey::Interface(name) => self.link_local.get(name).map(|it| IpNet::from(IpAddr::V6(*it))),
+            NeighborKey::Interface(name) => self.last.get(name).map(|it| IpNet::from(IpAddr::V6(*it))),
         }
     }
 
@@ -307,16 +353,23 @@ impl State {
             }
             keys.insert(peers, secret.clone());
         }
+        self.find_shadowed(&keys, faults);
         keys
     }
 
-    /// Whether whoever connects from an address has to have that key, wherever it connects to.
-    fn is_on_listeners(&self, remote: IpAddr, key: &[u8]) -> bool {
-        self.listeners.values().filter(|listener| listener.is_ipv4 == remote.is_ipv4()).all(|listener| {
-            // The kernel takes the longest prefix, too.
-            let of = listener.keys.iter().filter(|(peers, _)| peers.contains(&remote));
-            of.max_by_key(|(peers, _)| peers.prefix_len()).is_some_and(|(_, known)| known == key)
-        })
+    /// Says which neighbours without a key are where somebody's key counts: the kernel drops what they send
+    /// to a listening socket.
+    fn find_shadowed(&self, keys: &BTreeMap<IpNet, Vec<u8>>, faults: &mut Vec<(String, io::Error)>) {
+        for (key, options) in &self.neighbors {
+            let Some(peers) = self.peers(key).filter(|_| options.md5_key.is_none()) else { continue };
+            let Some(range) = keys.keys().find(|range| range.contains(&peers)) else { continue };
+            let range: &dyn fmt::Display = if *range == peers { &range.addr() } else { range };
+            let text = format!(
+                "it has no key, and cannot connect: whoever connects from {range} has to have the TCP MD5 key of \
+                 the neighbor there; give it the same key, or another address"
+            );
+            faults.push((key.to_string(), io::Error::new(io::ErrorKind::InvalidInput, text)));
+        }
     }
 
     fn least_ttl(&self, is_ipv4: bool) -> LeastTtl {
@@ -333,107 +386,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(text: &str) -> NeighborKey {
-        match (text.parse(), text.parse()) {
-            (Ok(address), _) => NeighborKey::Address(address),
-            (_, Ok(range)) => NeighborKey::Range(range),
-            _ => NeighborKey::Interface(text.into()),
-        }
-    }
-
-    /// A name, a key and a least TTL.
-    type Asked = (&'static str, Option<&'static str>, Option<u8>);
-
-    fn state(neighbors: &[Asked]) -> State {
-        let options = |md5: &Option<&str>, min_ttl| SocketOptions {
-            ttl: None,
-            min_ttl,
-            md5_key: md5.map(|md5| md5.as_bytes().to_vec()),
-        };
-        let neighbors = neighbors.iter().map(|(name, md5, ttl)| (key(name), options(md5, *ttl)));
-        State { neighbors: neighbors.collect(), ..State::default() }
-    }
-
-    #[test]
-    fn a_listener_checks_what_all_ask_for() {
-        let table: [(&[Asked], u8, bool); 5] = [
-            (&[], 0, false),
-            (&[("192.0.2.1", None, None)], 0, false),
-            (&[("192.0.2.1", None, Some(255)), ("192.0.2.2", None, Some(254))], 254, true),
-            (&[("192.0.2.1", None, Some(255)), ("192.0.2.2", None, None)], 0, true),
-            // Those of the other family come to another socket.
-            (&[("192.0.2.0/24", None, Some(255)), ("net0", None, None)], 255, true),
-        ];
-        for (neighbors, all, any) in table {
-            assert_eq!(state(neighbors).least_ttl(true), LeastTtl { all, any }, "{neighbors:?}");
-        }
-    }
-
-    #[test]
-    fn keys_are_by_address_and_an_interface_has_one_when_it_is_known() {
-        let mut state = state(&[
-            ("192.0.2.1", Some("a"), None),
-            ("198.51.100.0/24", Some("b"), None),
-            ("192.0.2.2", None, None),
-            ("net0", Some("c"), None),
-            ("net1", Some("d"), None),
-        ]);
-        let mut faults = Vec::new();
-        let of = |keys: BTreeMap<IpNet, Vec<u8>>| {
-            keys.into_iter()
-                .map(|(peers, key)| format!("{peers} {}", String::from_utf8_lossy(&key)))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(of(state.keys(true, &mut faults)), ["192.0.2.1/32 a", "198.51.100.0/24 b"]);
-        assert!(state.keys(false, &mut faults).is_empty());
-        let both: Ipv6Addr = "fe80::1".parse().unwrap();
-        state.link_local.insert("net0".into(), both);
-        assert_eq!(of(state.keys(false, &mut faults)), ["fe80::1/128 c"]);
-        assert!(faults.is_empty());
-        state.link_local.insert("net1".into(), both);
-        assert_eq!(of(state.keys(false, &mut faults)), ["fe80::1/128 c"]);
-        let [(who, error)] = &faults[..] else { panic!("{faults:?}") };
-        assert!(who == "net1" && error.to_string().contains("fe80::1"), "{error}");
-    }
-
-    #[test]
-    fn what_was_accepted_without_its_key_is_refused() {
-        let protection = Protection::new(|_, _| {});
-        let listener = peerage_sockets::listen(&protection, "127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = listener.local_addr().unwrap();
-        // Connected before there is a key, accepted after.
-        let client = std::net::TcpStream::connect(address).unwrap();
-        let options = SocketOptions { md5_key: Some(b"key".to_vec()), ..SocketOptions::default() };
-        protection.set_neighbors([(key("127.0.0.0/8"), options)]);
-        let remote = client.local_addr().unwrap();
-        let (stream, _) = listener.accept().unwrap();
-        let stream = Socket::from(stream);
-        let accepted = Accepted { remote, local: address, interface: None };
-        let error = protection.configure(&stream, &accepted).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
-        // From here on the kernel lets nobody in without it.
-        protection.relisten(&Socket::from(listener.try_clone().unwrap()), address);
-        let late = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let refused =
-            late.connect_timeout(&address.into(), std::time::Duration::from_millis(200)).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
-        protection.configure(&stream, &accepted).unwrap();
-    }
-
-    #[test]
-    fn no_key_is_printed() {
-        let protection = Protection::new(|_, _| {});
-        let options = SocketOptions { md5_key: Some(b"hush-hush".to_vec()), ..SocketOptions::default() };
-        protection.set_neighbors([(key("192.0.2.1"), options)]);
-        let listener = peerage_sockets::listen(&protection, "127.0.0.1:0".parse().unwrap()).unwrap();
-        assert!(!format!("{protection:?} {listener:?}").contains("hush"));
-        assert!(!format!("{protection:?}").contains("104, 117, 115, 104"));
-        for code in [libc::ENOPROTOOPT, libc::ENOMEM, libc::EINVAL] {
-            let error = explain_md5(io::Error::from_raw_os_error(code)).to_string();
-            assert!(error.contains("key"), "{error}");
-        }
-    }
-}
+mod tests;

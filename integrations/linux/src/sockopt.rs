@@ -30,6 +30,33 @@ struct Md5Key {
 /// Segments to and from those addresses are signed with `key` from now on, which replaces another one; an
 /// empty key is none: they are not signed.
 pub(crate) fn set_md5_key(socket: &Socket, peers: IpNet, key: &[u8]) -> io::Result<()> {
+    match put_md5_key(socket, peers, key) {
+        // There was none to take away.
+        Err(error) if key.is_empty() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+/// Sets the key of a connection that was accepted, as [`set_md5_key`] does. `false`: it was made without one,
+/// and has none now that matters, for it is to be closed.
+///
+/// A connection has the key that the listening socket had for its address when the handshake was over, as one
+/// for that address alone. No option reads it, but the kernel says whether there was one to take away.
+pub(crate) fn renew_md5_key(socket: &Socket, remote: IpAddr, key: &[u8]) -> io::Result<bool> {
+    let exact = IpNet::from(remote);
+    let wide = IpNet::new(remote, exact.max_prefix_len() - 1).map_err(io::Error::other)?;
+    // In force for the moment in which the other is away: nothing unsigned gets in between.
+    put_md5_key(socket, wide, key)?;
+    match put_md5_key(socket, exact, &[]) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(false),
+        result => result?,
+    }
+    put_md5_key(socket, exact, key)?;
+    put_md5_key(socket, wide, &[])?;
+    Ok(true)
+}
+
+fn put_md5_key(socket: &Socket, peers: IpNet, key: &[u8]) -> io::Result<()> {
     let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "a TCP MD5 key has 80 octets at most");
     let mut value = Md5Key {
         address: [0; 128],
@@ -47,11 +74,7 @@ pub(crate) fn set_md5_key(socket: &Socket, peers: IpNet, key: &[u8]) -> io::Resu
     let (begin, rest) = value.address.split_at_mut(at);
     begin[..2].copy_from_slice(&(family as libc::sa_family_t).to_ne_bytes());
     rest[..octets.len()].copy_from_slice(&octets);
-    match set(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG_EXT, &value) {
-        // There was none to take away.
-        Err(error) if key.is_empty() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-        result => result,
-    }
+    set(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG_EXT, &value)
 }
 
 /// Segments with a lower TTL or hop limit are dropped from now on; 0: none are.

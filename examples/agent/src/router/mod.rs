@@ -186,8 +186,13 @@ impl Router {
             }
         }
         self.log.set_level(config.log);
-        self.sockets.set_neighbors(&config.desired.neighbors);
+        // The sockets are told first, for nobody is to be spoken with before; but not of what is refused.
+        let planned = self.node.with(|speaker, _| speaker.plan(&config.desired));
+        if planned.is_ok() {
+            self.sockets.set_neighbors(&config.desired.neighbors);
+        }
         let done = self.node.with(|speaker, now| {
+            planned?;
             let guarded = newly_guarded(speaker.desired(), &config.desired);
             let plan = speaker.reconcile(now, &config.desired)?;
             // A session goes on without the protection that is asked for now.
