@@ -4,10 +4,13 @@
 use std::{
     fmt,
     io::{self, BufRead as _, BufReader, Read, Write as _},
-    net::TcpListener,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU16, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -21,9 +24,30 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Longer than anything takes that is waited for in a running program.
 const HEARING: Duration = Duration::from_secs(30);
 
-/// A port that is free on 127.0.0.1, and so most likely on its neighbours.
+/// Where the ports of tests are: below those that the system gives to who asks for any (from 32768 on), so
+/// that no connection of anybody takes one between here and its use.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port that is free on every address, and is given to nobody else in this process.
 pub fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let many = u32::from(PORTS.end - PORTS.start);
+    // Another process starts elsewhere: two numbers that follow each other are far apart.
+    let first = std::process::id().wrapping_mul(97) % many;
+    for _ in 0..many {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from((first + next) % many).unwrap();
+        // One after the other: the second is for both families.
+        let is_taken = |address: IpAddr| match TcpListener::bind((address, port)) {
+            Ok(_) => false,
+            // Without IPv6 nothing is taken there.
+            Err(error) => error.kind() == io::ErrorKind::AddrInUse,
+        };
+        if !is_taken(Ipv4Addr::UNSPECIFIED.into()) && !is_taken(Ipv6Addr::UNSPECIFIED.into()) {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// The binary with arguments.
@@ -115,6 +139,13 @@ impl Process {
             }
         }
         panic!("{parts:?} was not said:\n{}", self.heard.join("\n"));
+    }
+
+    /// Two signals at once: it does not run in between.
+    pub fn signal_twice(&self, one: &str, other: &str) {
+        for name in ["-STOP", one, other, "-CONT"] {
+            self.signal(name);
+        }
     }
 
     pub fn signal(&self, name: &str) {
