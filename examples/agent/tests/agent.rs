@@ -384,6 +384,15 @@ fn a_directory_that_goes_away_and_comes_back() {
     fs::rename(&third, place.manifests()).unwrap();
     tor.has(&["10.4.0.0/24"]);
     agent.good();
+    // One that is back without a file is believed in the end.
+    fs::rename(place.manifests(), place.folder.path().join("fourth")).unwrap();
+    agent.hears(&["there is no such directory", "what it held last stays in use"]);
+    let fifth = whole("fifth", "10.4.0.0/24");
+    fs::remove_file(fifth.join("rack0.yaml")).unwrap();
+    fs::rename(&fifth, place.manifests()).unwrap();
+    agent.hears(&["is back without", "rack0.yaml, so far"]);
+    agent.hears(&["instance 65010: ends"]);
+    tor.has(&[]);
     agent.stop();
 }
 
