@@ -26,13 +26,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use faults::Faults;
 use peerage_config::LogLevel;
 use peerage_core::speaker::{Change, Desired, Plan};
 use peerage_kubernetes::{Compiled, Fault, Severity, compile};
 use peerage_sockets::SocketSetup;
-use source::{Found, Source};
+use source::{Found, Source, Told};
 
 use crate::{
     cli::AgentArgs,
@@ -75,8 +75,8 @@ struct Part {
 enum Input {
     /// A signal.
     Asked(Asked),
-    /// The source has found something.
-    Found,
+    /// The source has found something, or has ended.
+    Told(Told),
 }
 
 /// Runs the agent.
@@ -84,8 +84,17 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
     let (inputs, waiting) = channel();
     let found = inputs.clone();
     signals::watch_with(move |asked| inputs.send(Input::Asked(asked)).is_ok())?;
-    let source =
-        Source::start(&arguments.manifests, arguments.debounce, move || found.send(Input::Found).is_ok())?;
+    let tell = move |told| found.send(Input::Told(told)).is_ok();
+    let source = Source::start(&arguments.manifests, arguments.debounce, tell)?;
+    // A directory may take its time; who asks for the end does not wait for it.
+    loop {
+        match waiting.recv()? {
+            Input::Asked(Asked::End) => return Ok(ExitCode::SUCCESS),
+            Input::Asked(Asked::Reload) => {}
+            Input::Told(Told::Found) => break,
+            Input::Told(Told::Ended(why)) => bail!("--manifests {}: {why}", arguments.manifests.display()),
+        }
+    }
     let log = Arc::new(Log::start(LogLevel::Info, arguments.output)?);
     let agent = Arc::new(Agent {
         node: arguments.node.clone(),
@@ -99,28 +108,34 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
     // Before any session: a socket in use is said at once.
     let server = Server::start(&socket, move |request| control::answer(&answering, request))?;
     log.say(LogLevel::Info, &format!("`peerage show summary` asks at {}", server.path().display()));
-    agent.follow(&source, &waiting);
+    let ended = agent.follow(&source, &waiting);
+    if let Err(why) = &ended {
+        log.say(LogLevel::Error, &format!("--manifests {}: {why}", arguments.manifests.display()));
+    }
     log.say(LogLevel::Info, "ending: every session is closed with Cease 6/2");
     drop(server);
     agent.instances.shutdown("the agent is shut down");
     log.say(LogLevel::Info, "ended");
     log.flush();
-    Ok(ExitCode::SUCCESS)
+    Ok(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Agent {
-    /// Becomes what the source says, again and again, until the end is asked for.
-    fn follow(&self, source: &Source, waiting: &Receiver<Input>) {
+    /// Becomes what the source says, again and again, until the end is asked for; or why there is nothing to
+    /// follow any more.
+    fn follow(&self, source: &Source, waiting: &Receiver<Input>) -> Result<(), String> {
         let mut current = None;
         let mut wait = Duration::ZERO;
         loop {
             match waiting.recv_timeout(wait) {
-                Ok(Input::Asked(Asked::End)) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Input::Asked(Asked::End)) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Err("nobody looks at it any more".into()),
+                Ok(Input::Told(Told::Ended(why))) => return Err(why),
                 Ok(Input::Asked(Asked::Reload)) => {
                     source.ask();
                     continue;
                 }
-                Ok(Input::Found) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Input::Told(Told::Found)) | Err(RecvTimeoutError::Timeout) => {}
             }
             current = source.take().or(current);
             let done = current.as_mut().is_none_or(|found| self.become_what(found));
