@@ -500,6 +500,41 @@ fn several_instances_and_who_listens() {
 }
 
 #[test]
+fn two_instances_swap_their_ports() {
+    let place = Place::new();
+    let two = policy("rack0", 11, place.port)
+        + &format!(
+            "  - localASN: 65020\n    neighbors: [{{peerAddress: 127.0.0.12/32, peerASN: 65012, peerPort: {}}}]\n",
+            place.port
+        );
+    place.write("rack0.yaml", &two);
+    let (a, b) = (port(), port());
+    let ports = |of_65010: u16, of_65020: u16| {
+        let annotation =
+            |asn: u32, port: u16| format!("cilium.io/bgp-virtual-router.{asn}: local-port={port}");
+        node(PODS, &format!("{}, {}", annotation(65010, of_65010), annotation(65020, of_65020)))
+    };
+    place.write("node.yaml", &ports(a, b));
+    let mut agent = place.agent("tokio");
+    agent.hears(&["instance 65020: starts", &format!("listening on port {b}")]);
+    // It dials by now, and so it knows its neighbours.
+    agent.hears(&["instance 65020: neighbor 127.0.0.12: does not come up: connection refused"]);
+    let mut peer = Raw::connect([127, 0, 0, 12], b);
+    peer.handshake(65012);
+    agent.hears(&["instance 65020: neighbor 127.0.0.12: up"]);
+    place.replace("node.yaml", &ports(b, a));
+    assert_eq!(peer.notification(), (6, 2));
+    agent.hears(&["instance 65010: starts", &format!("listening on port {b}")]);
+    agent.hears(&["instance 65020: starts", &format!("listening on port {a}")]);
+    agent.hears(&["instance 65020: neighbor 127.0.0.12: does not come up: connection refused"]);
+    let mut peer = Raw::connect([127, 0, 0, 12], a);
+    peer.handshake(65012);
+    agent.hears(&["instance 65020: neighbor 127.0.0.12: up"]);
+    agent.good();
+    agent.stop();
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let place = Place::new();
     let listener = TcpListener::bind(("127.0.0.11", place.port)).unwrap();

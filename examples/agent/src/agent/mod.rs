@@ -17,6 +17,7 @@ mod watch;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     process::ExitCode,
     sync::{
@@ -164,9 +165,13 @@ impl Agent {
         let outcomes = self.instances.apply(&wanted, &held, &home);
         let mut done = true;
         for (name, outcome) in &outcomes {
-            if let Outcome::Failed(why) = outcome {
+            if let Outcome::Failed { why, runs } = outcome {
                 done = false;
-                all.push(self.fault(format!("BGP instance {name}: {why}; what ran of it goes on")));
+                let rest = if *runs { "what ran of it goes on" } else { "it does not run" };
+                let again = RETRY.as_secs();
+                all.push(
+                    self.fault(format!("BGP instance {name}: {why}; {rest}; tried again every {again} s")),
+                );
             }
         }
         let lines = self.lock_faults().replace(all, &found.files);
@@ -202,7 +207,7 @@ impl Agent {
                 tell(&format!("ends: nobody wants it any more; {}: Cease 6/3", count(sessions, "neighbor")));
             }
             // That is a fault.
-            Outcome::Failed(_) => return false,
+            Outcome::Failed { .. } => return false,
         }
         true
     }
@@ -286,9 +291,16 @@ impl Home for HomeOf<'_> {
     }
 }
 
-/// Every address of this host, in the families that it has.
+/// Every address of this host, in the families that it has. Only what is said about IPv6 counts: an instance
+/// does not move because this process is short of sockets for a moment.
 fn everywhere(port: u16) -> Vec<SocketAddr> {
-    let has_ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    let has_ipv6 = match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => true,
+        Err(error) => {
+            error.kind() != ErrorKind::AddrNotAvailable
+                && error.raw_os_error() != Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        }
+    };
     let ipv6 = has_ipv6.then(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
     [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))].into_iter().chain(ipv6).collect()
 }
