@@ -23,6 +23,11 @@ use crate::{
 /// How long ending sessions may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What peers are told of an instance that listens elsewhere from now on.
+const MOVES: &str = "the local port changes";
+
+const REFUSED: &str = "the speaker refuses this";
+
 /// What an instance should be.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
@@ -55,8 +60,13 @@ pub(crate) enum Outcome {
     Changed(Plan),
     /// It is not there any more: its sessions closed with Cease 6/3.
     Ended(Plan),
-    /// It is not what it should be, and why; what ran goes on.
-    Failed(String),
+    /// It is not what it should be, and why.
+    Failed {
+        /// What is wrong, and what helps.
+        why: String,
+        /// What ran of it goes on; else it does not run.
+        runs: bool,
+    },
 }
 
 /// Instances that run.
@@ -104,12 +114,39 @@ impl Instances {
             names.iter().filter_map(|name| running.remove_entry(name)).collect()
         };
         let mut outcomes = end(unwanted);
+        self.make_way(wanted);
         for (name, wanted) in wanted {
-            let outcome = self.make(name, wanted, home);
-            outcomes
-                .push((name.clone(), outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))));
+            let outcome = self.make(name, wanted, home).unwrap_or_else(|error| Outcome::Failed {
+                why: format!("{error:#}"),
+                runs: self.lock().contains_key(name),
+            });
+            outcomes.push((name.clone(), outcome));
         }
         outcomes
+    }
+
+    /// Ends those that listen where another one, or what is to be in their place, has to listen: two that
+    /// swap their ports would wait for each other for ever.
+    fn make_way(&self, wanted: &BTreeMap<String, Wanted>) {
+        let in_the_way: Vec<Running> = {
+            let mut running = self.lock();
+            let moving: Vec<&String> = wanted
+                .iter()
+                .filter(|(name, wanted)| running.get(*name).is_none_or(|known| known.listen != wanted.listen))
+                .map(|(name, _)| name)
+                .collect();
+            let needed: BTreeSet<SocketAddr> =
+                moving.iter().flat_map(|name| wanted[*name].listen.iter().copied()).collect();
+            let blocks = |running: &Running| running.listen.iter().any(|address| needed.contains(address));
+            let names: Vec<&String> =
+                moving.into_iter().filter(|name| running.get(*name).is_some_and(blocks)).collect();
+            names.into_iter().filter_map(|name| running.remove(name)).collect()
+        };
+        thread::scope(|scope| {
+            for running in &in_the_way {
+                scope.spawn(|| running.node.shutdown(MOVES, PATIENCE));
+            }
+        });
     }
 
     /// Makes one what is wanted.
@@ -125,18 +162,24 @@ impl Instances {
             known.node.refresh_sockets();
             return Ok(Outcome::Changed(plan));
         }
-        // Where it listens only a new one can change. That it can listen there is known first.
+        // Where it listens only a new one can change. That it can listen there, and be what is wanted, is
+        // known first.
         let node = self.runtime.spawn(home.sockets(name), &wanted.listen)?;
+        if let Err(faults) = node.with(|speaker, _| speaker.plan(&wanted.desired)) {
+            node.shutdown("", PATIENCE);
+            return Err(faults).context(REFUSED);
+        }
         home.started(name, wanted, &node);
-        let text = "the local port changes";
         if let Some(known) = &known {
-            known.node.with(|speaker, now| speaker.shutdown(now, text));
+            known.node.with(|speaker, now| speaker.shutdown(now, MOVES));
         }
         home.telling(name, &wanted.desired);
         let plan = tell(&node, &wanted.desired);
+        // It listened before its neighbours were known.
+        node.refresh_sockets();
         self.lock().insert(name.to_owned(), Running { node, listen: wanted.listen.clone() });
         if let Some(known) = known {
-            known.node.shutdown(text, PATIENCE);
+            known.node.shutdown(MOVES, PATIENCE);
         }
         Ok(Outcome::Started(plan?))
     }
@@ -160,7 +203,7 @@ impl Instances {
 /// Tells a speaker what to be, and lets it speak.
 fn tell(node: &Node, desired: &Desired) -> Result<Plan> {
     node.with(|speaker, now| {
-        let plan = speaker.reconcile(now, desired).context("the speaker refuses this")?;
+        let plan = speaker.reconcile(now, desired).context(REFUSED)?;
         // What it originates it knows; nothing else has to be waited for.
         speaker.release(now);
         Ok(plan)

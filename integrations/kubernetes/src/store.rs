@@ -12,10 +12,12 @@
 //! | is new, and part of it is no YAML | the documents that are |
 //! | has a faulty object, or something that is none | the object as it last was; the others as they are |
 //!
-//! A directory that is away, or is back and still empty, changes nothing either.
+//! A directory that is away, or is back and still empty, changes nothing either. Of one that is back without
+//! some of its files those stay in use, until two looks in a row have found the same: it may be filled
+//! right now.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
@@ -40,6 +42,8 @@ pub struct Store {
     name: String,
     files: BTreeMap<String, Entry>,
     absent: Option<String>,
+    /// What the last look found in a directory that is back and lacks files.
+    back: Option<BTreeSet<String>>,
 }
 
 /// One file.
@@ -65,7 +69,10 @@ impl Store {
         I: IntoIterator<Item = (String, Result<String, String>)>,
     {
         match look {
-            Look::Absent(why) => self.absent.replace(why.clone()) != Some(why),
+            Look::Absent(why) => {
+                self.back = None;
+                self.say_absent(why)
+            }
             Look::Files(files) => {
                 let mut before = std::mem::take(&mut self.files);
                 let mut changed = false;
@@ -80,16 +87,36 @@ impl Store {
                     };
                     self.files.insert(name, entry);
                 }
-                if self.files.is_empty() && self.absent.is_some() && !before.is_empty() {
-                    // Made again, and not filled yet: no reason to end every session.
-                    self.files = before;
-                    let why = "is back and holds no *.yaml, *.yml or *.json file yet".to_owned();
-                    return self.absent.replace(why.clone()) != Some(why);
+                if self.absent.is_some() && !before.is_empty() {
+                    let found: BTreeSet<String> = self.files.keys().cloned().collect();
+                    let is_settled =
+                        !changed && !found.is_empty() && self.back.as_ref().is_some_and(|it| *it == found);
+                    if !is_settled {
+                        // Made again, and not filled yet: no reason to end every session.
+                        let why = lacks(&before, found.is_empty());
+                        self.files.append(&mut before);
+                        self.back = Some(found);
+                        return self.say_absent(why) | changed;
+                    }
                 }
+                self.back = None;
                 changed |= !before.is_empty();
                 changed | self.absent.take().is_some()
             }
         }
+    }
+
+    /// Takes in why not all of it is there; whether that is news.
+    fn say_absent(&mut self, why: String) -> bool {
+        let is_news = self.absent.as_ref() != Some(&why);
+        self.absent = Some(why);
+        is_news
+    }
+
+    /// Whether another look is wanted soon: the directory is back and may be filled right now, and the next
+    /// look that finds the same as the last one believes it.
+    pub fn is_unsettled(&self) -> bool {
+        self.back.as_ref().is_some_and(|found| !found.is_empty())
     }
 
     /// The names of the files, in order.
@@ -166,6 +193,17 @@ impl Entry {
         }
         self.faults = faults;
     }
+}
+
+/// Says what a directory that is back lacks.
+fn lacks(missing: &BTreeMap<String, Entry>, is_empty: bool) -> String {
+    if is_empty {
+        return "is back and holds no *.yaml, *.yml or *.json file yet".to_owned();
+    }
+    let told: Vec<&str> = missing.keys().map(String::as_str).take(8).collect();
+    let untold = missing.len() - told.len();
+    let more = if untold == 0 { String::new() } else { format!(" and {untold} more") };
+    format!("is back without {}{more}, so far", told.join(", "))
 }
 
 /// Says which objects are in use although their file is not good.

@@ -5,7 +5,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileTypeExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -33,7 +36,7 @@ pub(super) fn look(directory: &Path, store: &mut Store) -> bool {
                 let mut left = MAX_ALL;
                 store.look(Look::Files(paths.into_iter().map(|path| {
                     let found = read(&path, &mut left);
-                    (path.display().to_string(), found)
+                    (name(&path), found)
                 })))
             }
         };
@@ -86,21 +89,43 @@ fn read(path: &Path, left: &mut u64) -> Result<String, String> {
         io::ErrorKind::InvalidInput => error.to_string(),
         _ => format!("cannot be read: {error}"),
     })?;
-    let mut octets = Vec::new();
-    let limit = MAX_FILE.min(*left);
-    let read = file.take(limit + 1).read_to_end(&mut octets);
-    read.map_err(|error| format!("cannot be read: {error}"))?;
-    let len = octets.len() as u64;
-    if len > MAX_FILE {
-        return Err(format!("is larger than {} MiB; is it the right file?", MAX_FILE >> 20));
-    }
-    if len > limit {
-        return Err(format!("is not read: the files before it and it have more than {} MiB", MAX_ALL >> 20));
-    }
-    *left -= len;
+    let len = file.metadata().map_err(|error| format!("cannot be read: {error}"))?.len();
+    fits(len, *left)?;
+    let octets = octets(file, left)?;
     String::from_utf8(octets).map_err(|error| {
         format!("not UTF-8 from octet {} on: expected a text file", error.utf8_error().valid_up_to())
     })
+}
+
+/// What is read counts, whatever comes of it: a file may grow, or not know its length.
+fn octets(file: impl io::Read, left: &mut u64) -> Result<Vec<u8>, String> {
+    let mut octets = Vec::new();
+    let before = *left;
+    let read = file.take(MAX_FILE.min(before) + 1).read_to_end(&mut octets);
+    let len = octets.len() as u64;
+    *left = before.saturating_sub(len);
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    fits(len, before)?;
+    Ok(octets)
+}
+
+/// Whether that much may be read.
+fn fits(len: u64, left: u64) -> Result<(), String> {
+    if len > MAX_FILE {
+        return Err(format!("is larger than {} MiB; is it the right file?", MAX_FILE >> 20));
+    }
+    if len > left {
+        return Err(format!("is not read: the files before it and it have more than {} MiB", MAX_ALL >> 20));
+    }
+    Ok(())
+}
+
+/// A path as it is said: no two have the same, and none changes how a log looks.
+pub(super) fn name(path: &Path) -> String {
+    let chunks = path.as_os_str().as_bytes().utf8_chunks();
+    chunks
+        .map(|chunk| format!("{}{}", chunk.valid().escape_debug(), chunk.invalid().escape_ascii()))
+        .collect()
 }
 
 /// Opens a regular file, and nothing else even for a moment, but for who replaces it right now.
@@ -163,6 +188,28 @@ mod tests {
     }
 
     #[test]
+    fn names_are_told_apart_and_are_one_line() {
+        for (path, said) in [
+            (&b"d/a.yaml"[..], "d/a.yaml"),
+            ("d/\u{e4}.yaml".as_bytes(), "d/\u{e4}.yaml"),
+            (b"d/\xff.yaml", "d/\\xff.yaml"),
+            (b"d/\xfe.yaml", "d/\\xfe.yaml"),
+            (b"d/\\xff.yaml", "d/\\\\xff.yaml"),
+            (b"d/\n\x1b[31m.yaml", "d/\\n\\u{1b}[31m.yaml"),
+        ] {
+            assert_eq!(name(Path::new(std::ffi::OsStr::from_bytes(path))), said);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0xfe..=0xff {
+            fs::write(folder.path().join(std::ffi::OsStr::from_bytes(&[number, b'.', b'y', b'm', b'l'])), "")
+                .unwrap();
+        }
+        let mut store = Store::new("");
+        look(folder.path(), &mut store);
+        assert_eq!(store.files().count(), 2);
+    }
+
+    #[test]
     fn what_is_no_file_is_not_opened() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -201,7 +248,15 @@ mod tests {
         fs::write(&path, "12345").unwrap();
         assert_eq!(read(&path, &mut left).unwrap(), "12345", "what fits is read");
         fs::write(&path, vec![b' '; usize::try_from(MAX_FILE + 1).unwrap()]).unwrap();
-        assert!(read(&path, &mut MAX_ALL.clone()).unwrap_err().contains("larger than 4 MiB"));
+        let mut left = MAX_ALL;
+        assert!(read(&path, &mut left).unwrap_err().contains("larger than 4 MiB"));
+        assert_eq!(left, MAX_ALL, "it is not even read");
+        // Nobody knows how long this one is.
+        assert!(octets(io::repeat(b' '), &mut left).unwrap_err().contains("larger than 4 MiB"));
+        assert_eq!(left, MAX_ALL - MAX_FILE - 1);
+        let mut left = 5;
+        assert!(octets(io::repeat(b' '), &mut left).unwrap_err().contains("have more than 64 MiB"));
+        assert_eq!(left, 0);
         for number in 0..MAX_FILES {
             fs::write(folder.path().join(format!("{number}.yaml")), "").unwrap();
         }

@@ -17,6 +17,7 @@ mod watch;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     process::ExitCode,
     sync::{
@@ -26,13 +27,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use faults::Faults;
 use peerage_config::LogLevel;
 use peerage_core::speaker::{Change, Desired, Plan};
 use peerage_kubernetes::{Compiled, Fault, Options, Severity, compile_with};
 use peerage_sockets::SocketSetup;
-use source::{Found, Source};
+use source::{Found, Source, Told};
 
 use crate::{
     cli::AgentArgs,
@@ -81,8 +82,8 @@ struct Part {
 enum Input {
     /// A signal.
     Asked(Asked),
-    /// The source has found something.
-    Found,
+    /// The source has found something, or has ended.
+    Told(Told),
 }
 
 /// Runs the agent.
@@ -90,8 +91,17 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
     let (inputs, waiting) = channel();
     let found = inputs.clone();
     signals::watch_with(move |asked| inputs.send(Input::Asked(asked)).is_ok())?;
-    let source =
-        Source::start(&arguments.manifests, arguments.debounce, move || found.send(Input::Found).is_ok())?;
+    let tell = move |told| found.send(Input::Told(told)).is_ok();
+    let source = Source::start(&arguments.manifests, arguments.debounce, tell)?;
+    // A directory may take its time; who asks for the end does not wait for it.
+    loop {
+        match waiting.recv()? {
+            Input::Asked(Asked::End) => return Ok(ExitCode::SUCCESS),
+            Input::Asked(Asked::Reload) => {}
+            Input::Told(Told::Found) => break,
+            Input::Told(Told::Ended(why)) => bail!("--manifests {}: {why}", arguments.manifests.display()),
+        }
+    }
     let log = Arc::new(Log::start(LogLevel::Info, arguments.output)?);
     let boot = arguments.state_dir.as_deref().map(Boot::look).transpose()?;
     let agent = Arc::new(Agent {
@@ -109,28 +119,34 @@ pub(crate) fn run(arguments: &AgentArgs) -> Result<ExitCode> {
     // Before any session: a socket in use is said at once.
     let server = Server::start(&socket, move |request| control::answer(&answering, request))?;
     log.say(LogLevel::Info, &format!("`peerage show summary` asks at {}", server.path().display()));
-    agent.follow(&source, &waiting);
+    let ended = agent.follow(&source, &waiting);
+    if let Err(why) = &ended {
+        log.say(LogLevel::Error, &format!("--manifests {}: {why}", arguments.manifests.display()));
+    }
     log.say(LogLevel::Info, arguments.on_shutdown.farewell());
     drop(server);
     agent.instances.shutdown(arguments.on_shutdown, "the agent is shut down");
     log.say(LogLevel::Info, "ended");
     log.flush();
-    Ok(ExitCode::SUCCESS)
+    Ok(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Agent {
-    /// Becomes what the source says, again and again, until the end is asked for.
-    fn follow(&self, source: &Source, waiting: &Receiver<Input>) {
+    /// Becomes what the source says, again and again, until the end is asked for; or why there is nothing to
+    /// follow any more.
+    fn follow(&self, source: &Source, waiting: &Receiver<Input>) -> Result<(), String> {
         let mut current = None;
         let mut wait = Duration::ZERO;
         loop {
             match waiting.recv_timeout(wait) {
-                Ok(Input::Asked(Asked::End)) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Input::Asked(Asked::End)) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Err("nobody looks at it any more".into()),
+                Ok(Input::Told(Told::Ended(why))) => return Err(why),
                 Ok(Input::Asked(Asked::Reload)) => {
                     source.ask();
                     continue;
                 }
-                Ok(Input::Found) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Input::Told(Told::Found)) | Err(RecvTimeoutError::Timeout) => {}
             }
             current = source.take().or(current);
             let done = current.as_mut().is_none_or(|found| self.become_what(found));
@@ -168,9 +184,13 @@ impl Agent {
             }
         }
         for (name, outcome) in &outcomes {
-            if let Outcome::Failed(why) = outcome {
+            if let Outcome::Failed { why, runs } = outcome {
                 done = false;
-                all.push(self.fault(format!("BGP instance {name}: {why}; what ran of it goes on")));
+                let rest = if *runs { "what ran of it goes on" } else { "it does not run" };
+                let again = RETRY.as_secs();
+                all.push(
+                    self.fault(format!("BGP instance {name}: {why}; {rest}; tried again every {again} s")),
+                );
             }
         }
         let lines = self.lock_faults().replace(all, &found.files);
@@ -206,7 +226,7 @@ impl Agent {
                 tell(&format!("ends: nobody wants it any more; {}: Cease 6/3", count(sessions, "neighbor")));
             }
             // That is a fault.
-            Outcome::Failed(_) => return false,
+            Outcome::Failed { .. } => return false,
         }
         true
     }
@@ -295,9 +315,16 @@ impl Home for HomeOf<'_> {
     }
 }
 
-/// Every address of this host, in the families that it has.
+/// Every address of this host, in the families that it has. Only what is said about IPv6 counts: an instance
+/// does not move because this process is short of sockets for a moment.
 fn everywhere(port: u16) -> Vec<SocketAddr> {
-    let has_ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    let has_ipv6 = match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => true,
+        Err(error) => {
+            error.kind() != ErrorKind::AddrNotAvailable
+                && error.raw_os_error() != Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        }
+    };
     let ipv6 = has_ipv6.then(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
     [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))].into_iter().chain(ipv6).collect()
 }

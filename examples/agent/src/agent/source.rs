@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use peerage_kubernetes::{Fault, Severity, Snapshot, Store};
 
 use super::{directory, watch::Watch};
@@ -44,6 +44,15 @@ pub(super) struct Found {
     pub(super) asked: bool,
 }
 
+/// What the source tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// There is something to take.
+    Found,
+    /// Nothing will come any more, and why.
+    Ended(String),
+}
+
 /// The source as the rest sees it.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -53,17 +62,13 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Looks for the first time, which has to succeed, and from then on when something changes;
-    /// `tell` says that there is something to take.
+    /// Looks for the first time, and from then on when something changes; `tell` says what comes of it, as
+    /// long as it wants to know. A directory that cannot be looked at in the beginning is the end.
     pub(super) fn start(
         path: &Path,
         debounce: Duration,
-        tell: impl Fn() -> bool + Send + 'static,
+        tell: impl Fn(Told) -> bool + Send + 'static,
     ) -> Result<Self> {
-        // What is written in two pieces never looks whole to the first look: only a directory is asked for.
-        if let Err(why) = directory::manifests(path) {
-            bail!("--manifests {}: {why}", path.display());
-        }
         let (hint, hints) = sync_channel(1);
         let asked = Arc::new(AtomicBool::new(false));
         let newest = Arc::new(Mutex::new(None));
@@ -72,7 +77,7 @@ impl Source {
         let watch = Watch::start(move || !matches!(hinting.try_send(()), Err(error) if is_gone(&error)));
         let mut follower = Follower {
             path: path.to_owned(),
-            store: Store::new(path.display().to_string()),
+            store: Store::new(directory::name(path)),
             watch,
             blind: None,
             debounce,
@@ -80,9 +85,19 @@ impl Source {
             asked: Arc::clone(&asked),
             newest: Arc::clone(&newest),
         };
-        follower.look();
-        follower.publish(false);
-        let follow = move || follower.follow(&tell);
+        let follow = move || {
+            let last = Last(tell);
+            // What is written in two pieces never looks whole to the first look: only a directory is asked for.
+            if let Err(why) = directory::manifests(&follower.path) {
+                last.0(Told::Ended(why));
+                return;
+            }
+            follower.look();
+            follower.publish(false);
+            if last.0(Told::Found) {
+                follower.follow(&|| last.0(Told::Found));
+            }
+        };
         thread::Builder::new().name("manifests".into()).spawn(follow).context("cannot start a thread")?;
         Ok(Self { newest, asked, hint })
     }
@@ -102,6 +117,17 @@ impl Source {
 
 fn is_gone(error: &std::sync::mpsc::TrySendError<()>) -> bool {
     matches!(error, std::sync::mpsc::TrySendError::Disconnected(()))
+}
+
+/// Who is told, also of the end if the thread panics: else everything would stay as it is for ever.
+struct Last<F: Fn(Told) -> bool>(F);
+
+impl<F: Fn(Told) -> bool> Drop for Last<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)(Told::Ended("whoever looks at it has panicked, which is a fault of Peerage".into()));
+        }
+    }
 }
 
 /// The thread that looks.
@@ -136,6 +162,9 @@ impl Follower {
             let changed = self.look();
             let period = if self.blind.is_some() { PERIOD_BLIND } else { PERIOD };
             next = Instant::now() + period.max(begin.elapsed() * SHARE);
+            if self.store.is_unsettled() {
+                next = Instant::now() + self.debounce.max(begin.elapsed());
+            }
             if changed || asked {
                 self.publish(asked);
                 if !tell() {
@@ -167,7 +196,7 @@ impl Follower {
     fn publish(&self, asked: bool) {
         let note = |why: &String| Fault {
             severity: Severity::Notice,
-            ..Fault::error(self.path.display().to_string(), why.clone())
+            ..Fault::error(directory::name(&self.path), why.clone())
         };
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = asked || newest.as_ref().is_some_and(|waiting| waiting.asked);
@@ -177,5 +206,37 @@ impl Follower {
             notes: self.blind.iter().map(note).collect(),
             asked,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_thread_that_panics_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (say, said) = channel();
+        let tell = move |told| match told {
+            Told::Found => panic!("on purpose"),
+            Told::Ended(why) => say.send(why).is_ok(),
+        };
+        let _source = Source::start(folder.path(), Duration::ZERO, tell).unwrap();
+        assert!(said.recv_timeout(PATIENCE).unwrap().contains("has panicked"));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (say, said) = channel();
+        let path = folder.path().join("none");
+        let _source = Source::start(&path, Duration::ZERO, move |told| say.send(told).is_ok()).unwrap();
+        let told = said.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(told, Told::Ended(why) if why.contains("there is no such directory; make it")));
+        assert!(said.recv_timeout(PATIENCE).is_err(), "it has ended");
     }
 }

@@ -61,21 +61,23 @@ mod linux {
         pub(in crate::agent) fn renew(&mut self, path: &Path) -> Result<(), String> {
             let queue = self.queue.as_ref().map_err(|error| explain(*error))?;
             let now = identity(path);
-            if now.is_some() && now == self.watched.map(|(identity, _)| identity) {
-                return Ok(());
-            }
-            if let Some((_, number)) = self.watched.take() {
+            // What is not there is for the next look to say.
+            let added = now.map(|identity| (identity, inotify::add_watch(queue, path, WHAT)));
+            let (watched, result) = match added {
+                // Again for the same directory, that is the same number. An inode alone says nothing: another
+                // directory may have got it.
+                Some((identity, Ok(number))) => (Some((identity, number)), Ok(())),
+                None | Some((_, Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS))) => (None, Ok(())),
+                Some((_, Err(error))) => (None, Err(explain(error))),
+            };
+            let old = std::mem::replace(&mut self.watched, watched);
+            if let Some((_, number)) = old
+                && self.watched.is_none_or(|(_, now)| now != number)
+            {
                 // It went with its directory, most likely.
                 _ = inotify::remove_watch(queue, number);
             }
-            // What is not there is for the next look to say.
-            let Some(identity) = now else { return Ok(()) };
-            match inotify::add_watch(queue, path, WHAT) {
-                Ok(number) => self.watched = Some((identity, number)),
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
-                Err(error) => return Err(explain(error)),
-            }
-            Ok(())
+            result
         }
 
         /// Whether something else is at `path` than what is watched.
@@ -110,6 +112,36 @@ mod linux {
                 }
                 Err(Errno::INTR) => {}
                 Err(_) => return,
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::{fs, sync::mpsc::channel, time::Duration};
+
+        use super::*;
+
+        #[test]
+        fn a_directory_with_the_inode_of_the_one_before_is_watched() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("watched");
+            let (hint, hints) = channel();
+            let mut watch = Watch::start(move || hint.send(()).is_ok());
+            for _ in 0..20 {
+                fs::create_dir(&path).unwrap();
+                watch.renew(&path).unwrap();
+                watch.renew(&path).unwrap();
+                assert!(!watch.is_stale(&path));
+                fs::remove_dir(&path).unwrap();
+                fs::create_dir(&path).unwrap();
+                // Most file systems give the inode again, and then only this tells them apart.
+                watch.renew(&path).unwrap();
+                // Hints about what was before are none about the file.
+                while hints.recv_timeout(Duration::from_millis(20)).is_ok() {}
+                fs::write(path.join("a.yaml"), "").unwrap();
+                hints.recv_timeout(Duration::from_secs(30)).unwrap();
+                fs::remove_dir_all(&path).unwrap();
             }
         }
     }

@@ -48,3 +48,57 @@ pub(crate) fn watch_with(mut tell: impl FnMut(Asked) -> bool + Send + 'static) -
     thread::Builder::new().name("signals".into()).spawn(watch).context("cannot start a thread")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader},
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    /// What a child of [`a_second_signal_ends_a_program_that_does_not_end`] is known by.
+    const CHILD: &str = "PEERAGE_TEST_SIGNALS";
+
+    #[test]
+    fn a_second_signal_ends_a_program_that_does_not_end() {
+        if std::env::var_os(CHILD).is_some() {
+            // This is the program: it takes no notice of being asked.
+            let asked = watch().unwrap();
+            eprintln!("watches");
+            loop {
+                eprintln!("{:?}", asked.recv_timeout(std::time::Duration::from_secs(60)).unwrap());
+            }
+        }
+        let name = "daemon::signals::tests::a_second_signal_ends_a_program_that_does_not_end";
+        for (signals, code) in [
+            (["-TERM", "-TERM"], 143),
+            (["-TERM", "-INT"], 130),
+            (["-INT", "-INT"], 130),
+            (["-INT", "-TERM"], 143),
+        ] {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", name, "--nocapture"])
+                .env(CHILD, "")
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let pid = child.id().to_string();
+            let signal =
+                |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+            let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+            // Its end ends them, too.
+            for line in lines.map_while(Result::ok) {
+                match line.as_str() {
+                    "watches" => signal("-HUP"),
+                    "Reload" => signal(signals[0]),
+                    "End" => signal(signals[1]),
+                    _ => {}
+                }
+            }
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{signals:?}");
+        }
+    }
+}

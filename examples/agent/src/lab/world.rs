@@ -294,7 +294,7 @@ impl World {
                     Outcome::Started(plan) | Outcome::Changed(plan) | Outcome::Ended(plan) => {
                         changes.push(InstanceChange { node: node.name.clone(), instance, plan });
                     }
-                    Outcome::Failed(why) => {
+                    Outcome::Failed { why, .. } => {
                         faults.push(about(format!("BGP instance {instance} cannot run: {why}")));
                     }
                 }

@@ -4,11 +4,11 @@
 use std::{
     fmt,
     io::{self, BufRead as _, BufReader, Read, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU16, Ordering},
         mpsc,
     },
     thread,
@@ -24,20 +24,30 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Longer than anything takes that is waited for in a running program.
 const HEARING: Duration = Duration::from_secs(30);
 
-/// A port that is free on all addresses of 127.0.0.x that tests use, another one each time. Below those that the
-/// system gives to connections (from 32768 on): one of another test's would be in the way of a listener.
+/// Where the ports of tests are: below those that the system gives to who asks for any (from 32768 on), so
+/// that no connection of anybody takes one between here and its use.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port that is free on every address, and is given to nobody else in this process.
 pub fn port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Test programs that run at the same time begin in different places.
-    let start = std::process::id().wrapping_mul(97);
-    let free = |port: &u16| {
-        (1..=16_u8).all(|last| TcpListener::bind(SocketAddr::from(([127, 0, 0, last], *port))).is_ok())
-    };
-    (0..20_000_u32)
-        .map(|_| 10_000 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000)
-        .filter_map(|port| u16::try_from(port).ok())
-        .find(free)
-        .expect("a free port")
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let many = u32::from(PORTS.end - PORTS.start);
+    // Another process starts elsewhere: two numbers that follow each other are far apart.
+    let first = std::process::id().wrapping_mul(97) % many;
+    for _ in 0..many {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from((first + next) % many).unwrap();
+        // One after the other: the second is for both families.
+        let is_taken = |address: IpAddr| match TcpListener::bind((address, port)) {
+            Ok(_) => false,
+            // Without IPv6 nothing is taken there.
+            Err(error) => error.kind() == io::ErrorKind::AddrInUse,
+        };
+        if !is_taken(Ipv4Addr::UNSPECIFIED.into()) && !is_taken(Ipv6Addr::UNSPECIFIED.into()) {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// The binary with arguments.
@@ -129,6 +139,13 @@ impl Process {
             }
         }
         panic!("{parts:?} was not said:\n{}", self.heard.join("\n"));
+    }
+
+    /// Two signals at once: it does not run in between.
+    pub fn signal_twice(&self, one: &str, other: &str) {
+        for name in ["-STOP", one, other, "-CONT"] {
+            self.signal(name);
+        }
     }
 
     pub fn signal(&self, name: &str) {

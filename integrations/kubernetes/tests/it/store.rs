@@ -221,8 +221,63 @@ fn a_directory_that_is_away_changes_nothing() {
     assert_eq!((used(&store), said(&store)), (vec!["P rack0 1".to_owned()], vec![]));
     assert!(absent(&mut store, "gone"));
     let other = policy("rack1");
-    assert!(look(&mut store, &Folder::from([("b.yaml", Ok(other.as_str()))])));
+    let folder = Folder::from([("b.yaml", Ok(other.as_str()))]);
+    assert!(look(&mut store, &folder));
+    assert_eq!(used(&store), ["P rack0 1", "P rack1 1"]);
+    assert!(look(&mut store, &folder));
     assert_eq!(used(&store), ["P rack1 1"]);
+}
+
+#[test]
+fn a_directory_that_is_back_is_believed_when_it_is_still() {
+    let (rack0, rack1, n0) = (policy("rack0"), policy("rack1"), node("n0", "10.1.0.0/24"));
+    let cut = &n0[..n0.len() - 12];
+    let file = |name| match name {
+        'a' => ("a.yaml", Ok(rack0.as_str())),
+        'b' => ("b.yaml", Ok(rack1.as_str())),
+        'n' => ("n.yaml", Ok(n0.as_str())),
+        // The same file, halfway there.
+        'c' => ("n.yaml", Ok(cut)),
+        _ => unreachable!(),
+    };
+    let all = "P rack0 1, P rack1 1, N n0 [10.1.0.0/24]";
+    // (the looks after it was away, what is in use in the end, whether another look is wanted)
+    for (looks, in_use, unsettled) in [
+        (vec!["a"], all, true),
+        (vec!["a", "a"], "P rack0 1", false),
+        // A slow copy.
+        (vec!["", "a", "ab"], all, true),
+        (vec!["", "a", "ab", "abn"], all, false),
+        (vec!["a", "ab", "ab"], "P rack0 1, P rack1 1", false),
+        (vec!["c", "n"], all, true),
+        (vec!["c", "n", "n"], "N n0 [10.1.0.0/24]", false),
+        // One goes and one comes.
+        (vec!["a", "b", "a"], all, true),
+        (vec!["a", "b", "b"], "P rack1 1", false),
+        // An empty one is never believed; nor is one that was away in between.
+        (vec!["", ""], all, false),
+        (vec!["a", "", "a"], all, true),
+        (vec!["a", "away", "a"], all, true),
+        (vec!["a", "away"], all, false),
+        // What goes after that is gone at once.
+        (vec!["abn", "a"], "P rack0 1", false),
+        (vec!["a", "a", ""], "", false),
+    ] {
+        let mut store = Store::new("dir");
+        look(&mut store, &"abn".chars().map(file).collect());
+        absent(&mut store, "away");
+        for now in &looks {
+            match *now {
+                "away" => absent(&mut store, "away"),
+                files => look(&mut store, &files.chars().map(file).collect()),
+            };
+        }
+        assert_eq!(used(&store).join(", "), in_use, "{looks:?}");
+        assert_eq!(store.is_unsettled(), unsettled, "{looks:?}");
+        if unsettled {
+            assert!(said(&store)[0].starts_with("dir: is back without "), "{:?}", said(&store));
+        }
+    }
 }
 
 #[test]
@@ -324,6 +379,8 @@ proptest! {
                 folder.insert(name, Ok(&texts[*number]));
             }
         }
+        // Twice: a directory that was away is not believed before.
+        look(&mut store, &folder);
         look(&mut store, &folder);
         let mut fresh = Store::new("dir");
         look(&mut fresh, &folder);
